@@ -1,0 +1,33 @@
+// Package deps holds module requirements until their users are written.
+package deps
+
+import (
+	_ "github.com/agnivade/levenshtein"
+	_ "github.com/aymanbagabas/go-udiff"
+	_ "github.com/containerd/errdefs"
+	_ "github.com/distribution/distribution/v3/registry/auth/htpasswd"
+	_ "github.com/distribution/distribution/v3/registry/auth/token"
+	_ "github.com/distribution/distribution/v3/registry/handlers"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory"
+	_ "github.com/docker/cli/cli/config"
+	_ "github.com/docker/cli/cli/context/docker"
+	_ "github.com/docker/docker/client"
+	_ "github.com/docker/go-connections/nat"
+	_ "github.com/gofrs/flock"
+	_ "github.com/google/go-containerregistry/pkg/v1/remote"
+	_ "github.com/google/go-containerregistry/pkg/v1/tarball"
+	_ "github.com/google/renameio/v2"
+	_ "github.com/opencontainers/image-spec/specs-go/v1"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/sirupsen/logrus"
+	_ "github.com/spf13/cobra"
+	_ "github.com/spf13/cobra/doc"
+	_ "github.com/spf13/viper"
+	_ "go.yaml.in/yaml/v3"
+	_ "golang.org/x/crypto/bcrypt"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/sys/unix"
+	_ "golang.org/x/term"
+	_ "gopkg.in/natefinch/lumberjack.v2"
+)

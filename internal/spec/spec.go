@@ -1,0 +1,57 @@
+// Package spec is what the operator wants, as types: the content of regctl.yaml.
+// It is pure: defaults, validation and YAML, no I/O.
+package spec
+
+// Spec is one registry as its operator wants it. Everything in it was resolved
+// when init ran, so that the same file means the same registry on any day.
+type Spec struct {
+	Version int      `yaml:"version"` // schema of this file; 1
+	Name    string   `yaml:"name"`
+	Hosts   []string `yaml:"hosts"` // DNS names and IP addresses; the first is what clients use
+	Port    int      `yaml:"port"`
+	Bind    string   `yaml:"bind,omitempty"` // "" means all addresses, IPv4 and IPv6
+	TLS     TLS      `yaml:"tls"`
+	Storage Storage  `yaml:"storage"`
+	// Runtime is docker or process; never auto: that is resolved once, by init.
+	Runtime     string   `yaml:"runtime"`
+	Image       string   `yaml:"image,omitempty"`       // a stock registry image instead of the embedded one
+	LinuxBinary string   `yaml:"linuxBinary,omitempty"` // regctl for linux, where this executable is another system's
+	AddHosts    []string `yaml:"addHosts,omitempty"`    // NAME:IP lines for the container's /etc/hosts
+	HTTP2       bool     `yaml:"http2,omitempty"`       // offer HTTP/2 over TLS
+	// Config holds distribution's own configuration keys, in distribution's own
+	// structure; it is laid over what regctl renders.
+	Config map[string]any `yaml:"config,omitempty"`
+}
+
+// TLS says how the endpoint is secured.
+type TLS struct {
+	Mode     string `yaml:"mode"`               // selfsigned, none or files
+	CertDays int    `yaml:"certDays,omitempty"` // life of the leaf, in days
+	CADays   int    `yaml:"caDays,omitempty"`   // life of the CA, in days
+	KeyType  string `yaml:"keyType,omitempty"`  // ecdsa256, ecdsa384, rsa2048, rsa4096 or ed25519
+	Cert     string `yaml:"cert,omitempty"`     // files: PEM, leaf first, then its chain
+	Key      string `yaml:"key,omitempty"`      // files: PEM private key
+	CACert   string `yaml:"caCert,omitempty"`   // files: what clients must trust, when it is not a public CA
+}
+
+// Storage says where the images are kept.
+type Storage struct {
+	Driver string `yaml:"driver"`           // filesystem or inmemory
+	Volume string `yaml:"volume,omitempty"` // a named Docker volume instead of DIR/data
+}
+
+// Values that fields take.
+const (
+	TLSNone       = "none"
+	TLSSelfSigned = "selfsigned"
+	TLSFiles      = "files"
+
+	RuntimeDocker  = "docker"
+	RuntimeProcess = "process"
+
+	StorageFilesystem = "filesystem"
+	StorageInMemory   = "inmemory"
+
+	DefaultName = "registry"
+	DefaultPort = 5000
+)

@@ -1,0 +1,52 @@
+// Package statedir is a registry's directory: its layout, its lock, the record of
+// what was applied, and the journal that makes a crash recoverable.
+package statedir
+
+import "path/filepath"
+
+// Dir is the absolute path of a registry's directory (DIR in the documentation).
+type Dir string
+
+// Join returns a path inside the directory.
+func (d Dir) Join(elem ...string) string {
+	return filepath.Join(append([]string{string(d)}, elem...)...)
+}
+
+// Spec is what the operator wants; edited by hand or by commands.
+func (d Dir) Spec() string { return d.Join("regctl.yaml") }
+
+// State is what was applied; never edited by hand.
+func (d Dir) State() string { return d.Join("state.json") }
+
+// Journal is the batch under way, gone when it is done.
+func (d Dir) Journal() string { return d.Join("journal") }
+
+// LockFile is held by the command at work.
+func (d Dir) LockFile() string { return d.Join("lock") }
+
+// Serve is all that the registry mounts beside Data, read-only.
+func (d Dir) Serve() string { return d.Join("serve") }
+
+// ServeConfig is distribution's configuration, as the registry sees it.
+func (d Dir) ServeConfig() string { return d.Join("serve", "config.yml") }
+
+// ServeExtra is what distribution has no key for.
+func (d Dir) ServeExtra() string { return d.Join("serve", "regctl-serve.yaml") }
+
+// ServeTLS holds a folder per generation, and the symlink current.
+func (d Dir) ServeTLS() string { return d.Join("serve", "tls") }
+
+// Certs holds ca.crt, ca.key and links into ServeTLS.
+func (d Dir) Certs() string { return d.Join("certs") }
+
+// Secrets holds generated and given secrets, each 0600.
+func (d Dir) Secrets() string { return d.Join("secrets") }
+
+// Data is the images, for filesystem storage.
+func (d Dir) Data() string { return d.Join("data") }
+
+// Logs is the process runtime's own log.
+func (d Dir) Logs() string { return d.Join("logs") }
+
+// Bin holds the program's own copy, for the process runtime.
+func (d Dir) Bin() string { return d.Join("bin") }
