@@ -15,17 +15,21 @@ import (
 func Need(t testing.TB, things ...string) {
 	t.Helper()
 	for _, thing := range things {
-		if has(thing) {
+		if Has(thing) {
 			continue
 		}
-		if os.Getenv("REGCTL_TEST_STRICT") == "1" {
+		if Strict() {
 			t.Fatalf("this machine lacks %s, and REGCTL_TEST_STRICT=1 allows no skip", thing)
 		}
 		t.Skipf("needs %s", thing)
 	}
 }
 
-func has(thing string) bool {
+// Strict reports whether nothing may be skipped.
+func Strict() bool { return os.Getenv("REGCTL_TEST_STRICT") == "1" }
+
+// Has reports whether the machine has a thing; see Need.
+func Has(thing string) bool {
 	switch thing {
 	case "root":
 		return os.Geteuid() == 0
