@@ -1,0 +1,5 @@
+package main
+
+import "syscall"
+
+func becomeRoot() error { return syscall.Setuid(0) }
