@@ -7,11 +7,11 @@ TOOL    := $(GO) tool -modfile=.ci/tools/go.mod
 LINT    := $(GO) tool -modfile=.ci/tools/lint/go.mod golangci-lint
 BENCHES := registrybench initbench
 
-.PHONY: help up build test bench lint fmt clean
+.PHONY: help up build test bench lint fmt completions clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 up: build ## build, then start a registry here (docker if an engine answers, else a process); ARGS="--port 5001" and the like
 	./bin/regctl init $(ARGS)
@@ -36,6 +36,10 @@ lint: ## gofumpt, go vet and golangci-lint, the direction of imports included
 
 fmt: ## format the code as lint wants it
 	$(TOOL) gofumpt -w .
+
+completions: build ## write the shells' completion scripts into bin/completions
+	@mkdir -p bin/completions
+	@for s in bash zsh fish powershell; do ./bin/regctl completion $$s >bin/completions/regctl.$$s || exit 1; done
 
 clean: ## remove what the build left
 	rm -rf bin dist
