@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/gofrs/flock"
+
+	"github.com/regctl/regctl/internal/fault"
+)
+
+// pidRecord is what a process writes of itself. A pid alone may belong to
+// another process by now; with the time at which that one started it cannot.
+type pidRecord struct {
+	PID   int    `json:"pid"`
+	Start string `json:"start"` // opaque; see startTime
+	Process
+}
+
+// ClaimPIDFile is for the serving process itself: it notes this process in path
+// and locks the file until release is called or the process ends, so that two can
+// never serve one directory. Call it before root is given up. The file is open
+// for reading only: whoever took the process over could not point it at another.
+func ClaimPIDFile(path string) (release func(), err error) {
+	start, ok := startTime(os.Getpid())
+	if !ok {
+		return nil, fmt.Errorf("%s: cannot tell when this process started", path)
+	}
+	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDONLY), flock.SetPermissions(0o600))
+	locked, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	if !locked {
+		return nil, fault.Fail("regctl stop ends it", "%s: a registry process serves this directory already", path)
+	}
+	data := canonical(pidRecord{os.Getpid(), start, Process{os.Args[0], os.Args[1:]}})
+	if err := os.WriteFile(path, append(data, '\n'), 0o600); err != nil {
+		_ = lock.Unlock()
+		return nil, err
+	}
+	return func() { _ = lock.Unlock() }, nil
+}
+
+// running finds the process of the registry in dir. A pid file that is absent,
+// half written or of a process that has ended means none.
+func running(dir string) (pidRecord, bool, error) {
+	data, err := os.ReadFile(PIDFile(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return pidRecord{}, false, nil
+	}
+	if err != nil {
+		return pidRecord{}, false, err
+	}
+	var r pidRecord
+	if json.Unmarshal(data, &r) != nil || r.PID <= 1 {
+		return pidRecord{}, false, nil
+	}
+	start, ok := startTime(r.PID)
+	return r, ok && start == r.Start, nil
+}
+
+func removePIDFile(dir string) error {
+	if err := os.Remove(PIDFile(dir)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
