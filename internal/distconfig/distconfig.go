@@ -1,0 +1,26 @@
+// Package distconfig renders, checks and imports config.yml, the configuration
+// of the distribution registry. What keys there are it learns from
+// distribution's own types (configuration.Configuration, v3.1.2) and, for the
+// maps those types leave open, from tables taken from the code that reads them.
+// It does no I/O and never looks at REGISTRY_* variables.
+package distconfig
+
+// Flavour is a registry program; their configuration schemas differ.
+type Flavour string
+
+// The programs that config.yml is rendered for. The zero value is Embedded.
+const (
+	Embedded Flavour = "embedded" // distribution 3 inside regctl
+	Stock3   Flavour = "stock3"   // the image registry:3
+	Stock2   Flavour = "stock2"   // the image registry:2, that is distribution 2.8
+)
+
+// Env is what a rendering needs beside the spec. Paths are those that the
+// registry's process sees, inside its container if it has one.
+type Env struct {
+	Serve      string // holds tls/current/crt and key
+	Data       string // the images, for filesystem storage
+	Addr       string // what to listen on: HOST:PORT or :PORT
+	HTTPSecret string // signs upload state; "" renders none
+	Flavour    Flavour
+}

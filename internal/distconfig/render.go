@@ -1,0 +1,122 @@
+package distconfig
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path"
+	"text/template"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/regctl/regctl/internal/fault"
+	"github.com/regctl/regctl/internal/spec"
+	"github.com/regctl/regctl/templates"
+)
+
+// Render gives config.yml: regctl's defaults and what the spec says, with
+// spec.Config laid over. Mappings merge key by key, anything else replaces what
+// was there, and null takes it away. A storage driver in spec.Config replaces
+// the spec's own; an http.secret there goes before env's. Keys that regctl.yaml
+// has a key of its own for are refused as a usage fault that names it. The
+// result is in a stable order and not yet checked: see Check.
+func Render(s spec.Spec, env Env) ([]byte, error) {
+	base, err := renderBase(s, env)
+	if err != nil {
+		return nil, err
+	}
+	schema := newSchema(env.Flavour)
+	overlay, err := overlayOf(s.Config, env.Flavour)
+	if err != nil {
+		return nil, err
+	}
+	doc := base.Content[0]
+	if err := refuseOwned(doc, overlay); err != nil {
+		return nil, err
+	}
+	if overlay != nil {
+		makeRoom(doc, overlay)
+		merge(doc, overlay, schema)
+	}
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(base); err != nil {
+		return nil, fmt.Errorf("config.yml: %w", err)
+	}
+	return out.Bytes(), encoder.Close()
+}
+
+// renderBase runs the template and gives the document it makes.
+func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
+	t, err := template.New("config.yml.tmpl").Funcs(template.FuncMap{"quote": quote}).
+		ParseFS(templates.FS, "config.yml.tmpl")
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	err = t.Execute(&text, struct {
+		Env
+		Driver, Cert, Key string
+		TLS, HTTP2        bool
+	}{
+		Env: env, Driver: s.Storage.Driver, HTTP2: s.HTTP2, TLS: s.TLS.Mode != spec.TLSNone,
+		Cert: path.Join(env.Serve, "tls", "current", "crt"),
+		Key:  path.Join(env.Serve, "tls", "current", "key"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text.Bytes(), &doc); err != nil {
+		return nil, fmt.Errorf("config.yml.tmpl: %w", err)
+	}
+	unquote(&doc)
+	return &doc, nil
+}
+
+// quote makes a YAML scalar of any text: JSON's strings are YAML's.
+func quote(text string) (string, error) {
+	b, err := json.Marshal(text)
+	return string(b), err
+}
+
+// unquote leaves it to the encoder which scalars need their quotes.
+func unquote(n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode {
+		n.Style &^= yaml.DoubleQuotedStyle
+	}
+	for _, c := range n.Content {
+		unquote(c)
+	}
+}
+
+// overlayOf gives spec.Config as a node, in the keys the flavour reads; nil for
+// an empty one.
+func overlayOf(config map[string]any, f Flavour) (*yaml.Node, error) {
+	if len(config) == 0 {
+		return nil, nil
+	}
+	overlay := new(yaml.Node)
+	if err := overlay.Encode(config); err != nil {
+		return nil, fault.Usage("mend config: in regctl.yaml", "config: %w", err)
+	}
+	spellOut(overlay, "storage")
+	spellOut(overlay, "auth")
+	if f == Stock2 {
+		return overlay, redisFor2(overlay)
+	}
+	return overlay, nil
+}
+
+// spellOut turns "storage: inmemory" into the mapping it stands for.
+func spellOut(doc *yaml.Node, name string) {
+	n := child(doc, name)
+	if n == nil || n.Kind != yaml.ScalarNode || isNull(n) {
+		return
+	}
+	driver := &yaml.Node{Kind: yaml.ScalarNode, Value: n.Value}
+	*n = yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{driver, emptyMapping()}}
+}
+
+func emptyMapping() *yaml.Node { return &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle} }

@@ -1,0 +1,10 @@
+// Package templates holds every file that regctl renders. It is a package
+// because go:embed cannot reach into a parent folder.
+package templates
+
+import "embed"
+
+// FS has one NAME.tmpl for each rendered file, in text/template's language.
+//
+//go:embed *.tmpl
+var FS embed.FS
