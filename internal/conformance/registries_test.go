@@ -47,11 +47,11 @@ func startDistribution(t *testing.T, bin string) (addr string) {
 	}
 	t.Cleanup(func() {
 		cmd.Process.Kill()
-		cmd.Wait()
+		_ = cmd.Wait()
 	})
 	if err := answers(t, addr); err != nil {
 		cmd.Process.Kill()
-		cmd.Wait()
+		_ = cmd.Wait()
 		t.Fatalf("distribution's registry: %v\n%s", err, log.String())
 	}
 	return addr
