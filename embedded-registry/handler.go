@@ -1,0 +1,102 @@
+package embeddedregistry
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/distribution/distribution/v3/configuration"
+	"github.com/distribution/distribution/v3/health"
+	"github.com/distribution/distribution/v3/registry/api/errcode"
+	"github.com/distribution/distribution/v3/registry/handlers"
+	"github.com/sirupsen/logrus"
+
+	"github.com/regctl/regctl/internal/fault"
+)
+
+// newHandler puts around the app what NewRegistry would: a 200 for "/", health,
+// panics and the access log. None of it wraps the ResponseWriter but the access log.
+func newHandler(app *handlers.App, config *configuration.Configuration, configPath string, log io.Writer) (http.Handler, error) {
+	h := alive(app)
+	if configPath != "" {
+		h = newControl(filepath.Join(filepath.Dir(configPath), "ctl")).guard(h)
+	}
+	h, err := withHealth(app, h)
+	if err != nil {
+		return nil, err
+	}
+	h = recovered(h)
+	if !config.Log.AccessLog.Disabled {
+		h = accessLogged(h, log)
+	}
+	return h, nil
+}
+
+// alive answers "/" with an empty 200, which load balancers ask for.
+func alive(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			w.Header().Set("Cache-Control", "no-cache")
+			w.WriteHeader(http.StatusOK)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// withHealth answers 503 to everything while a check of health.* fails. The checks
+// are distribution's, in a registry of their own: its default one also serves
+// switches on http.DefaultServeMux, and admits one app a process.
+func withHealth(app *handlers.App, next http.Handler) (h http.Handler, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.Usage("", "health: %v", p)
+		}
+	}()
+	c := app.Config.Health
+	if !c.StorageDriver.Enabled && len(c.FileCheckers)+len(c.HTTPCheckers)+len(c.TCPCheckers) == 0 {
+		return next, nil
+	}
+	checks := health.NewRegistry()
+	app.RegisterHealthChecks(checks)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		failed := checks.CheckStatus(r.Context())
+		if len(failed) == 0 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		var names []string
+		for name := range failed {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		_ = errcode.ServeJSON(w, errcode.ErrorCodeUnavailable.WithDetail("health check failed: "+strings.Join(names, ", ")))
+	}), nil
+}
+
+// recovered logs a handler's panic, at the level that mail hooks wait for, and cuts
+// the response off: whatever was sent of it must not pass for all.
+func recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if p != http.ErrAbortHandler {
+				logPanic(fmt.Sprintf("panic serving %s %s: %v\n%s", r.Method, r.URL.Path, p, debug.Stack()))
+			}
+			panic(http.ErrAbortHandler)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func logPanic(message string) {
+	defer func() { _ = recover() }() // logrus.Panic panics when it has logged
+	logrus.Panic(message)
+}
