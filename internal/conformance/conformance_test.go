@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/regctl/regctl/internal/testenv"
 )
 
 var update = flag.Bool("update", false, "rewrite the list in docs/conformance.md")
@@ -23,6 +25,7 @@ const (
 // TestConformance holds the embedded registry to what distribution's own registry
 // of the same version passes, and docs/conformance.md to what ours fails.
 func TestConformance(t *testing.T) {
+	testenv.Need(t, "go")
 	if theirs, ours := version(t, toolsMod, distribution), version(t, mainMod, distribution); theirs != ours {
 		t.Fatalf("%s has distribution %s, go.mod has %s", toolsMod, theirs, ours)
 	}
