@@ -40,6 +40,29 @@ func merge(doc, over *yaml.Node, k *key) {
 	}
 }
 
+// arrange puts keys in distribution's own order, for a map has none.
+func arrange(n *yaml.Node, k *key) {
+	if k == nil {
+		return
+	}
+	if n.Kind == yaml.SequenceNode {
+		for _, element := range n.Content {
+			arrange(element, k.each)
+		}
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		return
+	}
+	kept, _ := pairs(n)
+	slices.SortStableFunc(kept, func(a, b pair) int { return k.rank(a.key.Value) - k.rank(b.key.Value) })
+	n.Content = n.Content[:0]
+	for _, p := range kept {
+		arrange(p.value, k.keys[p.key.Value])
+		n.Content = append(n.Content, p.key, p.value)
+	}
+}
+
 func insert(doc *yaml.Node, k *key, name string, value *yaml.Node) {
 	at := len(doc.Content)
 	for i := 0; i < len(doc.Content); i += 2 {

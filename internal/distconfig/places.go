@@ -15,6 +15,9 @@ func (w *walker) misplaced(path string, k *key, p pair) {
 		Line: p.key.Line, Key: join(path, p.key.Value), Problem: "distribution ignores it here",
 	}}
 	name := p.key.Value
+	if path == "" && p.value.Anchor != "" {
+		return // a holder of what the document repeats elsewhere
+	}
 	if k.must {
 		found.Problem, found.kind = "distribution takes it for a storage driver, and knows none of that name", broken
 	}
@@ -27,7 +30,7 @@ func (w *walker) misplaced(path string, k *key, p pair) {
 	near := k.nearest(name)
 	switch {
 	case best.path != "":
-		found.Belongs = best.path
+		found.Belongs, found.kind = best.path, ignored
 		if above := child(w.doc, parent(best.path)); parent(path) == "" && above != nil && isNull(above) {
 			found.Problem += ", for the indentation that would put it under " + parent(best.path) + " is missing"
 		}
@@ -48,8 +51,10 @@ func (w *walker) misplaced(path string, k *key, p pair) {
 func (w *walker) belongs(name, path string, value *yaml.Node) (best place, others []string) {
 	score := -1
 	tie := false
-	for _, c := range w.root.places("") {
-		if base(c.path) != name || !c.key.takes(value) {
+	named := slices.DeleteFunc(w.root.places(""), func(c place) bool { return base(c.path) != name })
+	fits := slices.ContainsFunc(named, func(c place) bool { return c.key.takes(value) })
+	for _, c := range named {
+		if fits && !c.key.takes(value) {
 			continue
 		}
 		others = append(others, strings.TrimSuffix(parent(c.path), "[]"))
@@ -143,14 +148,15 @@ func (k *key) spelled(name string) string {
 
 // nearest finds the key most like a misspelt one, or "".
 func (k *key) nearest(name string) string {
-	best, distance := "", (len(name)+1)/3+1
+	limit := (len(name) + 2) / 3
+	best, distance := "", limit+1
 	for _, known := range k.order {
 		if !k.keys[known].live() {
 			continue
 		}
 		d := levenshtein.ComputeDistance(plain(known), plain(name))
-		if len(name) >= 4 && strings.HasPrefix(known, plain(name)) {
-			d = 1
+		if min(len(name), len(known)) >= 4 && (strings.HasPrefix(known, plain(name)) || strings.HasPrefix(plain(name), known)) {
+			d = min(d, limit) // rootdir, address
 		}
 		if d < distance {
 			best, distance = known, d

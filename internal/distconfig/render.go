@@ -35,6 +35,7 @@ func Render(s spec.Spec, env Env) ([]byte, error) {
 		return nil, err
 	}
 	if overlay != nil {
+		arrange(overlay, schema)
 		makeRoom(doc, overlay)
 		merge(doc, overlay, schema)
 	}

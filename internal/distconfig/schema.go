@@ -140,7 +140,7 @@ func (k *key) places(path string) []place {
 	}
 	for _, name := range k.order {
 		child := k.keys[name]
-		if child.gone != "" || child.renamed != "" {
+		if !child.live() || name == "s3aws" {
 			continue
 		}
 		p := join(path, name)

@@ -1,6 +1,7 @@
 package distconfig
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -35,7 +36,7 @@ func Set(config map[string]any, assignment string) error {
 	if err != nil {
 		return err
 	}
-	if _, err = assign(config, names, value); err != nil {
+	if _, err = assign(config, newSchema(Embedded), names, value); err != nil {
 		return fault.Usage(fault.Hint(err), "%s: %w", path, err)
 	}
 	return nil
@@ -105,12 +106,28 @@ func unknown(k *key, above []string, name string, below []string) error {
 	return fault.Usage(hint, "unknown key %s", path)
 }
 
-// anywhere finds the first key whose path ends in names, or "".
+// leads reports whether names is a path below k.
+func (k *key) leads(names []string) bool {
+	for _, name := range names {
+		below := k.keys[name]
+		if below == nil {
+			below = k.each
+		}
+		if k = below; k == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// anywhere finds the first key that ends in names, or "".
 func anywhere(names []string) string {
-	suffix := strings.Join(names, ".")
 	for _, p := range newSchema(Embedded).places("") {
-		if strings.HasSuffix(p.path, "."+suffix) && !strings.Contains(p.path, "[]") {
-			return p.path
+		if base(p.path) != names[0] || strings.Contains(p.path, "[]") {
+			continue
+		}
+		if p.key.leads(names[1:]) {
+			return strings.Join(slices.Concat([]string{p.path}, names[1:]), ".")
 		}
 	}
 	return ""
@@ -136,34 +153,38 @@ func parseValue(path, text string, k *key) (any, error) {
 
 // assign gives into with value at a path below it. Maps and lists that are
 // there are changed in place, and only when the whole path can be followed.
-func assign(into any, names []string, value any) (any, error) {
+func assign(into any, k *key, names []string, value any) (any, error) {
 	if len(names) == 0 {
 		return value, nil
 	}
 	name, rest := names[0], names[1:]
 	if into == nil {
 		into = map[string]any{}
-		if name == "0" {
+		if k.list {
 			into = []any{}
 		}
 	}
+	below := k.keys[name]
+	if below == nil {
+		below = cmp.Or(k.each, &key{})
+	}
 	switch at := into.(type) {
 	case map[string]any:
-		below, err := assign(at[name], rest, value)
+		v, err := assign(at[name], below, rest, value)
 		if err == nil {
-			at[name] = below
+			at[name] = v
 		}
 		return at, err
 	case []any:
 		i, err := strconv.Atoi(name)
 		if err != nil || i < 0 || i > len(at) {
-			return nil, fault.Usage(fmt.Sprintf("the list has %d elements: 0 to %d, and %d adds one", len(at), len(at)-1, len(at)),
+			return nil, fault.Usage(fmt.Sprintf("the list has %d elements so far, and element %d adds one", len(at), len(at)),
 				"no element %s", name)
 		}
 		if i == len(at) {
 			at = append(at, nil)
 		}
-		at[i], err = assign(at[i], rest, value)
+		at[i], err = assign(at[i], below, rest, value)
 		return at, err
 	default:
 		return nil, fault.Usage("take that setting out of config: in regctl.yaml first", "%v is set where %s would go", at, name)

@@ -39,7 +39,7 @@ func (w *walker) walk(path string, k *key, at, n *yaml.Node) {
 	case k.single != nil && n.Kind == yaml.ScalarNode:
 		// storage and auth may be the bare name of a driver.
 		if !slices.Contains(k.single, n.Value) {
-			w.report(broken, n.Line, path, "%s is none of %s", n.Value, strings.Join(k.single, ", "))
+			w.report(broken, n.Line, path, "%s is none of %s", n.Value, strings.Join(k.choices(), ", "))
 		}
 	default:
 		w.report(broken, n.Line, path, "%s where keys belong%s", shape(n), k.example())
@@ -79,7 +79,6 @@ func (w *walker) walkMapping(path string, k *key, at, n *yaml.Node) {
 		again := slices.IndexFunc(kept, func(q pair) bool { return q.key.Value == p.key.Value })
 		w.report(ignored, p.key.Line, join(path, p.key.Value),
 			"overridden by the same key on line %d", kept[again].key.Line)
-		w.walkPair(path, k, n, p)
 	}
 	for _, p := range kept {
 		w.walkPair(path, k, n, p)
@@ -104,9 +103,11 @@ func (w *walker) walkPair(path string, k *key, in *yaml.Node, p pair) {
 			Line: p.key.Line, Key: here, Problem: "registry 2's key, which distribution 3 does not read", Belongs: known.renamed,
 		}})
 	case known.gone != "":
-		w.problems = append(w.problems, problem{kind: ignored, value: p.value, Finding: Finding{
-			Line: p.key.Line, Key: here, Problem: known.gone,
-		}})
+		what := ignored
+		if k.must {
+			what = broken
+		}
+		w.report(what, p.key.Line, here, "%s", known.gone)
 	default:
 		if variant := known.named[nameOf(in)]; variant != nil {
 			known = variant
@@ -124,7 +125,7 @@ func (w *walker) checkMapping(path string, k *key, at *yaml.Node, kept []pair) {
 	var chosen []string
 	for _, p := range kept {
 		present[p.key.Value] = p.value
-		if slices.Contains(k.single, p.key.Value) || k.must && k.keys[p.key.Value] == nil {
+		if slices.Contains(k.single, p.key.Value) {
 			chosen = append(chosen, p.key.Value)
 		}
 	}
@@ -132,7 +133,7 @@ func (w *walker) checkMapping(path string, k *key, at *yaml.Node, kept []pair) {
 		w.report(broken, at.Line, path, "%s are given, and only one may be", strings.Join(chosen, " and "))
 	}
 	if k.must && len(chosen) == 0 {
-		w.report(missing, at.Line, path, "no driver is given: one of %s", strings.Join(k.single, ", "))
+		w.report(missing, at.Line, path, "no driver is given: one of %s", strings.Join(k.choices(), ", "))
 	}
 	if kept == nil && path != "" {
 		return // an empty section is as good as none
@@ -147,6 +148,11 @@ func (w *walker) checkMapping(path string, k *key, at *yaml.Node, kept []pair) {
 			w.report(missing, at.Line, join(path, name), "missing, and the registry does not start without it")
 		}
 	}
+}
+
+// choices are the drivers that this program has.
+func (k *key) choices() []string {
+	return slices.DeleteFunc(slices.Clone(k.single), func(name string) bool { return !k.keys[name].live() || name == "s3aws" })
 }
 
 func nameOf(n *yaml.Node) string {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strconv"
+	"strings"
 
 	yaml2 "go.yaml.in/yaml/v2"
 	"go.yaml.in/yaml/v3"
@@ -52,13 +53,13 @@ var (
 func newSyntaxError(err error) *syntaxError {
 	text := err.Error()
 	e := &syntaxError{line: 1, problem: text[len(errorLine.FindString(text)):]}
-	if m := errorLine.FindStringSubmatch(text); m[1] != "" {
+	if m := errorLine.FindStringSubmatch(text); m != nil && m[1] != "" {
 		e.line, _ = strconv.Atoi(m[1])
 		if parserError.MatchString(text) {
 			e.line++
 		}
 	}
-	if parserError.MatchString(text) {
+	if strings.HasSuffix(text, "expected key") {
 		e.problem += "; keys of one section start in the same column, is this one in line with its neighbours?"
 	}
 	return e
