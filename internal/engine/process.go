@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
 )
 
@@ -49,7 +52,7 @@ func PIDFile(dir string) string { return filepath.Join(dir, "process.pid") }
 
 // Look reports the process of the registry in dir, if it runs.
 func (h Processes) Look(_ context.Context, dir string) (host.Fact, error) {
-	r, ok, err := running(dir)
+	r, ok, err := findProcess(dir)
 	if err != nil || !ok {
 		return host.Fact{}, err
 	}
@@ -94,4 +97,25 @@ func (h Processes) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 		return host.Fact{}, err
 	}
 	return h.Look(ctx, dir)
+}
+
+// startFault makes an error of what a process wrote before it ended: its error
+// and hint lines as regctl prints them, or its last line.
+func startFault(words string, exit error) error {
+	var last, hint string
+	for line := range strings.Lines(strings.TrimSpace(words)) {
+		line = strings.TrimSpace(line)
+		if text, ok := strings.CutPrefix(line, "hint: "); ok {
+			hint = text
+		} else if line != "" {
+			last = strings.TrimPrefix(line, "error: ")
+		}
+	}
+	if last == "" {
+		if exit == nil {
+			exit = errors.New("it ended")
+		}
+		last = exit.Error()
+	}
+	return fault.Fail(hint, "the registry's process did not start: %s", last)
 }

@@ -9,11 +9,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"time"
-
-	"github.com/regctl/regctl/internal/fault"
 )
 
 // readyFD is the descriptor on which a detached process writes a line once it
@@ -76,37 +73,16 @@ func launch(ctx context.Context, dir string, p Process) error {
 		err = <-exited
 	case err = <-exited:
 	}
-	if r, ok, _ := running(dir); ok && string(canonical(r.Process)) == string(canonical(p)) {
+	if r, ok, _ := findProcess(dir); ok && string(canonical(r.Process)) == string(canonical(p)) {
 		return nil // another start was quicker
 	}
 	return startFault(<-words, err)
 }
 
-// startFault makes an error of what a process wrote before it ended: its error
-// and hint lines as regctl prints them, or its last line.
-func startFault(words string, exit error) error {
-	var last, hint string
-	for line := range strings.Lines(strings.TrimSpace(words)) {
-		line = strings.TrimSpace(line)
-		if text, ok := strings.CutPrefix(line, "hint: "); ok {
-			hint = text
-		} else if line != "" {
-			last = strings.TrimPrefix(line, "error: ")
-		}
-	}
-	if last == "" {
-		if exit == nil {
-			exit = errors.New("it ended")
-		}
-		last = exit.Error()
-	}
-	return fault.Fail(hint, "the registry's process did not start: %s", last)
-}
-
 // stop asks the process of the registry in dir to end, lets it drain, and kills
 // it when it takes longer than that.
 func (h Processes) stop(ctx context.Context, dir string) error {
-	r, ok, err := running(dir)
+	r, ok, err := findProcess(dir)
 	if err != nil || !ok {
 		return err
 	}

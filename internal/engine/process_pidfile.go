@@ -45,9 +45,9 @@ func ClaimPIDFile(path string) (release func(), err error) {
 	return func() { _ = lock.Unlock() }, nil
 }
 
-// running finds the process of the registry in dir. A pid file that is absent,
+// findProcess finds the process of the registry in dir. A pid file that is absent,
 // half written or of a process that has ended means none.
-func running(dir string) (pidRecord, bool, error) {
+func findProcess(dir string) (pidRecord, bool, error) {
 	data, err := os.ReadFile(PIDFile(dir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return pidRecord{}, false, nil
