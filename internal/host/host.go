@@ -23,7 +23,10 @@ type Kind string
 const (
 	File Kind = "file" // a file that is wholly ours
 	Dir  Kind = "dir"  // a directory
-	Link Kind = "link" // a symlink, replaced by rename
+	Link Kind = "link" // a symlink, replaced by rename; it has a target, no mode or owner
+	// Source is a file of somebody else that is only read. Symlinks are
+	// followed; one that cannot be read is Foreign, which says why.
+	Source Kind = "source"
 )
 
 // Ref names one thing on a host: a file by its absolute path, a container or an
@@ -109,8 +112,12 @@ type Receipt struct {
 }
 
 // Host is a machine. Look never changes anything. Do carries out ops in order in
-// one round trip and stops at the first that fails; the receipts of those done
-// before it are returned with the error, so that they can be undone.
+// one round trip and stops at the first that fails with an *OpError; the receipts
+// of those done before it are returned with the error, so that they can be undone,
+// and one for the op that failed if that left its thing different all the same.
+// An op whose thing is as wanted already is not carried out: its receipt says
+// Changed false. A Dir that holds something is not removed either: its receipt
+// has Changed false and a hash in After.
 type Host interface {
 	Name() string
 	Look(ctx context.Context, refs []Ref) (Facts, error)
@@ -118,8 +125,9 @@ type Host interface {
 }
 
 // Handler teaches a Local host one more Kind. Look answers an absent thing with
-// the zero Fact. Do carries out one op whose precondition has been checked and
-// returns the thing as it is afterwards.
+// the zero Fact; its Fact differs wherever an op made a difference, since that is
+// how a receipt's Changed comes about. Do carries out one op whose precondition
+// has been checked and returns the thing as it is afterwards.
 type Handler interface {
 	Look(ctx context.Context, path string) (Fact, error)
 	Do(ctx context.Context, op Op) (after Fact, err error)
@@ -136,4 +144,6 @@ func (e *ChangedError) Error() string {
 }
 
 // Hint says what to do about it.
-func (e *ChangedError) Hint() string { return "run the same command again: it plans anew from what is there" }
+func (e *ChangedError) Hint() string {
+	return "run the same command again: it plans anew from what is there"
+}

@@ -1,0 +1,71 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/regctl/regctl/internal/fault"
+)
+
+// OpError says which op of a batch failed.
+type OpError struct {
+	Index int // in the ops given to Do
+	Ref   Ref
+	Err   error
+}
+
+func (e *OpError) Error() string { return e.Err.Error() }
+
+// Unwrap returns why it failed.
+func (e *OpError) Unwrap() error { return e.Err }
+
+// ForeignError reports something that stands where a thing of ours should be.
+// It is never overwritten or removed.
+type ForeignError struct {
+	Ref  Ref
+	What string // as in Fact.Foreign
+}
+
+func (e *ForeignError) Error() string {
+	switch e.Ref.Kind {
+	case File, Dir, Link, Source:
+		return fmt.Sprintf("%s is %s, not a %s", e.Ref.Path, e.What, nouns[e.Ref.Kind])
+	}
+	return fmt.Sprintf("%s: %s", e.Ref, e.What)
+}
+
+// Hint says what to do about it.
+func (e *ForeignError) Hint() string { return "move it away and run the same command again" }
+
+var nouns = map[Kind]string{File: "file", Dir: "directory", Link: "symlink", Source: "file"}
+
+// failed describes what went wrong with path, which is the name people know: not
+// that of a temporary file beside it.
+func failed(verb, path string, err error) error {
+	var perr *fs.PathError
+	var lerr *os.LinkError
+	if errors.As(err, &perr) {
+		err = perr.Err
+	} else if errors.As(err, &lerr) {
+		err = lerr.Err
+	}
+	hint := ""
+	switch {
+	case errors.Is(err, syscall.ENOSPC), strings.Contains(err.Error(), "quota exceeded"):
+		hint = "make room on that file system and run the same command again"
+	case errors.Is(err, syscall.EROFS):
+		hint = "that file system is mounted read-only: remount it, or choose another place with --dir"
+	case errors.Is(err, fs.ErrPermission):
+		hint = "run the command as a user who may do that"
+	case errors.Is(err, fs.ErrNotExist):
+		hint = "the folder it belongs in is missing: run the same command again"
+	}
+	if hint == "" {
+		return fmt.Errorf("%s %s: %w", verb, path, err)
+	}
+	return fault.Fail(hint, "%s %s: %w", verb, path, err)
+}
