@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -71,6 +72,7 @@ func Import(data []byte) (spec.Spec, []Moved, error) {
 	if len(i.config) > 0 {
 		s.Config = i.config
 	}
+	slices.SortStableFunc(i.moved, func(a, b Moved) int { return a.Line - b.Line })
 	return s, i.moved, nil
 }
 

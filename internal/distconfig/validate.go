@@ -71,7 +71,7 @@ func examine(data []byte, f Flavour) []problem {
 		return []problem{{Finding: Finding{Line: syntax.line, Problem: "this is not YAML: " + syntax.problem}}}
 	}
 	if doc == nil {
-		return []problem{{Finding: Finding{Line: 1, Problem: "the file is empty"}, kind: missing}}
+		return []problem{{Finding: Finding{Line: 1, Problem: "the file is empty"}}}
 	}
 	w := walker{root: newSchema(f), doc: doc}
 	w.walk("", w.root, doc, doc)
