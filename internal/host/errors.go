@@ -43,9 +43,9 @@ func (e *ForeignError) Hint() string { return "move it away and run the same com
 
 var nouns = map[Kind]string{File: "file", Dir: "directory", Link: "symlink", Source: "file"}
 
-// failed describes what went wrong with path, which is the name people know: not
-// that of a temporary file beside it.
-func failed(verb, path string, err error) error {
+// Failed describes what went wrong with path, which is the name people know: not
+// that of a temporary file beside it. It adds the hint that fits the cause.
+func Failed(verb, path string, err error) error {
 	var perr *fs.PathError
 	var lerr *os.LinkError
 	if errors.As(err, &perr) {

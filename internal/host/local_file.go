@@ -23,7 +23,7 @@ func tempName(dir string) string {
 func (b *batch) doFile(op Op, before Fact) error {
 	if op.Action == Remove {
 		if err := os.Remove(op.Path); err != nil && !isNotThere(err) {
-			return failed("remove", op.Path, err)
+			return Failed("remove", op.Path, err)
 		}
 		b.touch(op.Path)
 		return nil
@@ -45,7 +45,7 @@ func (b *batch) dress(path string, want Fact) error {
 		err = b.sync(f)
 	}
 	if err != nil {
-		return failed("change", path, err)
+		return Failed("change", path, err)
 	}
 	return nil
 }
@@ -72,7 +72,7 @@ func (b *batch) writeFile(path string, want Fact) error {
 	temp := tempName(filepath.Dir(path))
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return failed("write", path, err)
+		return Failed("write", path, err)
 	}
 	if err = b.fill(f, want); err == nil {
 		err = os.Rename(temp, path)
@@ -82,7 +82,7 @@ func (b *batch) writeFile(path string, want Fact) error {
 		if errors.Is(err, syscall.EBUSY) {
 			return b.writeInPlace(path, want)
 		}
-		return failed("write", path, err)
+		return Failed("write", path, err)
 	}
 	b.touch(path)
 	return nil
@@ -108,7 +108,7 @@ func (b *batch) writeInPlace(path string, want Fact) error {
 		err = b.fill(f, want)
 	}
 	if err != nil {
-		return failed("write", path, err)
+		return Failed("write", path, err)
 	}
 	return nil
 }

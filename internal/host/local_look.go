@@ -12,7 +12,7 @@ func lookFile(path string) (Fact, error) {
 		return Fact{}, nil
 	}
 	if err != nil {
-		return Fact{}, failed("look at", path, err)
+		return Fact{}, Failed("look at", path, err)
 	}
 	fact := factOf(info)
 	if !info.Mode().IsRegular() {
@@ -24,11 +24,11 @@ func lookFile(path string) (Fact, error) {
 		return Fact{}, nil
 	}
 	if err != nil {
-		return Fact{}, failed("read", path, err)
+		return Fact{}, Failed("read", path, err)
 	}
 	defer f.Close()
 	if fact.Data, err = io.ReadAll(f); err != nil {
-		return Fact{}, failed("read", path, err)
+		return Fact{}, Failed("read", path, err)
 	}
 	return fact, nil
 }
@@ -39,7 +39,7 @@ func lookSource(path string) (Fact, error) {
 		return Fact{}, nil
 	}
 	if err != nil {
-		return Fact{Exists: true, Foreign: failed("look at", path, err).Error()}, nil
+		return Fact{Exists: true, Foreign: Failed("look at", path, err).Error()}, nil
 	}
 	fact := factOf(info)
 	if !info.Mode().IsRegular() {
@@ -47,7 +47,7 @@ func lookSource(path string) (Fact, error) {
 		return fact, nil
 	}
 	if fact.Data, err = os.ReadFile(path); err != nil {
-		fact.Foreign = failed("read", path, err).Error()
+		fact.Foreign = Failed("read", path, err).Error()
 	}
 	return fact, nil
 }
@@ -58,7 +58,7 @@ func lookDir(path string) (Fact, error) {
 		return Fact{}, nil
 	}
 	if err != nil {
-		return Fact{}, failed("look at", path, err)
+		return Fact{}, Failed("look at", path, err)
 	}
 	fact := factOf(info)
 	if !info.IsDir() {
@@ -73,7 +73,7 @@ func lookLink(path string) (Fact, error) {
 		return Fact{}, nil
 	}
 	if err != nil {
-		return Fact{}, failed("look at", path, err)
+		return Fact{}, Failed("look at", path, err)
 	}
 	if info.Mode()&fs.ModeSymlink == 0 {
 		fact := factOf(info)
@@ -82,7 +82,7 @@ func lookLink(path string) (Fact, error) {
 	}
 	target, err := os.Readlink(path)
 	if err != nil {
-		return Fact{}, failed("read", path, err)
+		return Fact{}, Failed("read", path, err)
 	}
 	return Fact{Exists: true, Data: []byte(target)}, nil
 }

@@ -47,12 +47,12 @@ func (l *Local) syncDir(dir string) error {
 		return nil // removed by the same batch
 	}
 	if err != nil {
-		return failed("write", dir, err)
+		return Failed("write", dir, err)
 	}
 	defer f.Close()
 	// Some network file systems cannot sync a directory.
 	if err := l.sync(f); err != nil && !errors.Is(err, syscall.EINVAL) {
-		return failed("write", dir, err)
+		return Failed("write", dir, err)
 	}
 	return nil
 }

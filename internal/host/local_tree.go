@@ -22,7 +22,7 @@ func (b *batch) doDir(op Op, before Fact) error {
 func (b *batch) makeDir(path string, want Fact) error {
 	temp := tempName(filepath.Dir(path))
 	if err := os.Mkdir(temp, 0o700); err != nil {
-		return failed("make", path, err)
+		return Failed("make", path, err)
 	}
 	f, err := os.Open(temp)
 	if err == nil {
@@ -33,7 +33,7 @@ func (b *batch) makeDir(path string, want Fact) error {
 	}
 	if err != nil {
 		os.Remove(temp) // the error that led here says more
-		return failed("make", path, err)
+		return Failed("make", path, err)
 	}
 	b.touch(path)
 	b.made[path] = true
@@ -50,24 +50,24 @@ func (b *batch) removeDir(path string) error {
 	if isNotThere(err) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST) {
 		return nil
 	}
-	return failed("remove", path, err)
+	return Failed("remove", path, err)
 }
 
 func (b *batch) doLink(op Op) error {
 	if op.Action == Remove {
 		if err := os.Remove(op.Path); err != nil && !isNotThere(err) {
-			return failed("remove", op.Path, err)
+			return Failed("remove", op.Path, err)
 		}
 		b.touch(op.Path)
 		return nil
 	}
 	temp := tempName(filepath.Dir(op.Path))
 	if err := os.Symlink(string(op.Want.Data), temp); err != nil {
-		return failed("link", op.Path, err)
+		return Failed("link", op.Path, err)
 	}
 	if err := os.Rename(temp, op.Path); err != nil {
 		os.Remove(temp) // the error that led here says more
-		return failed("link", op.Path, err)
+		return Failed("link", op.Path, err)
 	}
 	b.touch(op.Path)
 	return nil

@@ -1,0 +1,156 @@
+package statedir
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/step"
+)
+
+// Recover finishes what a killed command left in d, which is locked. Files,
+// directories and symlinks that it had not come to are made now, so that values
+// generated once are not generated anew; of other things it is only noted what
+// the batch made of them. It returns the receipts of the batch, which are in d's
+// state too; load that again afterwards. With nothing to recover it does next to
+// nothing. When it fails half-way the journal stays for the next time, but what
+// is done is in the state, so that it can be undone.
+func Recover(ctx context.Context, d Dir, h host.Host) ([]host.Receipt, error) {
+	if err := sweep(string(d), false); err != nil {
+		return nil, err
+	}
+	p, ok, err := readJournal(d)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, dropJournal(d)
+	}
+	s, err := Load(d)
+	if errors.Is(err, fs.ErrNotExist) {
+		s, err = newState(base(string(d)), nil), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.Batch == p.Batch {
+		return nil, dropJournal(d)
+	}
+	if err := sweepFolders(d, p.Ops); err != nil {
+		return nil, err
+	}
+	receipts, failed := finish(ctx, h, p)
+	s.Receipts = step.Merge(s.Receipts, receipts)
+	if failed != nil {
+		return receipts, errors.Join(failed, Save(d, s))
+	}
+	s.Batch = p.Batch
+	if err := Save(d, s); err != nil {
+		return receipts, err
+	}
+	return receipts, dropJournal(d)
+}
+
+// finish brings each thing of the batch to an end, in order, and tells how it was
+// before the batch and how it is now.
+func finish(ctx context.Context, h host.Host, p pending) ([]host.Receipt, error) {
+	originals := map[host.Ref]host.Fact{}
+	last := map[host.Ref]int{}
+	for i, op := range p.Ops {
+		originals[op.Ref] = p.Before[i]
+		last[op.Ref] = i
+	}
+	var receipts []host.Receipt
+	var errs []error
+	for i, op := range p.Ops {
+		if last[op.Ref] != i {
+			continue
+		}
+		receipt, err := finishOne(ctx, h, op, originals[op.Ref])
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if receipt.Changed {
+			receipts = append(receipts, receipt)
+		}
+	}
+	return receipts, errors.Join(errs...)
+}
+
+func finishOne(ctx context.Context, h host.Host, op host.Op, original host.Fact) (host.Receipt, error) {
+	r := host.Receipt{Host: h.Name(), Ref: op.Ref, Action: op.Action, Before: original}
+	now, err := look(ctx, h, op.Ref)
+	if err != nil {
+		return r, err
+	}
+	var failed error
+	if isPlain(op.Kind) && len(op.OnlyIf) == 0 && now.Hash() == original.Hash() {
+		op.Before = host.AnyBefore // it has just been looked at
+		_, failed = h.Do(ctx, []host.Op{op})
+		if now, err = look(ctx, h, op.Ref); err != nil {
+			return r, errors.Join(failed, err)
+		}
+	}
+	r.After = now.Hash()
+	r.Changed = now.Foreign == "" && r.After != original.Hash()
+	return r, failed
+}
+
+func look(ctx context.Context, h host.Host, ref host.Ref) (host.Fact, error) {
+	facts, err := h.Look(ctx, []host.Ref{ref})
+	return facts[ref], err
+}
+
+// isPlain is true of things that can be made from the journal alone.
+func isPlain(k host.Kind) bool { return k == host.File || k == host.Dir || k == host.Link }
+
+// sweepFolders clears away the temporary files of the batch.
+func sweepFolders(d Dir, ops []host.Op) error {
+	var folders []string
+	for _, op := range ops {
+		if isPlain(op.Kind) {
+			folders = append(folders, filepath.Dir(op.Path))
+		}
+	}
+	slices.Sort(folders)
+	for _, folder := range slices.Compact(folders) {
+		inside := folder == string(d) || strings.HasPrefix(folder, string(d)+string(filepath.Separator))
+		if err := sweep(folder, !inside); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweep removes temporary files from a folder. A shared one may have those of
+// another regctl at work, which are left to it.
+func sweep(folder string, shared bool) error {
+	paths, err := filepath.Glob(filepath.Join(escapeGlob(folder), host.TempPattern))
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), ".regctl-"), "-")
+		if n, err := strconv.Atoi(pid); err != nil || shared && n > 0 && alive(n) {
+			continue
+		}
+		if err := os.Remove(path); err != nil {
+			return host.Failed("remove", path, err)
+		}
+	}
+	return nil
+}
+
+// escapeGlob keeps a folder's own name from being taken for a pattern.
+func escapeGlob(folder string) string {
+	if filepath.Separator == '\\' {
+		return folder // no escaping there
+	}
+	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace(folder)
+}

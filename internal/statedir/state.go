@@ -1,0 +1,119 @@
+package statedir
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/regctl/regctl/internal/fault"
+	"github.com/regctl/regctl/internal/host"
+)
+
+// Phase is how far a registry has come.
+type Phase string
+
+// Phases of a registry.
+const (
+	PhaseCreating Phase = "creating" // never finished yet
+	PhaseReady    Phase = "ready"
+	PhaseKept     Phase = "kept" // destroyed but for its data
+)
+
+// StateVersion is the schema of state.json that this program writes.
+const StateVersion = 1
+
+// State is what was applied. It holds originals of files changed outside the
+// directory, so its file is 0600.
+type State struct {
+	SchemaVersion int    `json:"schemaVersion"`
+	Name          string `json:"name"`
+	Phase         Phase  `json:"phase"`
+	Runtime       string `json:"runtime,omitempty"`
+	Image         Image  `json:"image,omitzero"`
+	// UID and GID own serve/ and data/, and the registry runs as them.
+	UID int `json:"uid"`
+	GID int `json:"gid"`
+	// Made lists the directories made to hold the registry, the outermost first
+	// and the registry's own last. Those that were there before are not in it.
+	Made        []string  `json:"made,omitempty"`
+	CreatedAt   time.Time `json:"createdAt,omitzero"`
+	LastApplied time.Time `json:"lastApplied,omitzero"`
+	// Receipts lead back to the machine as it was before the registry.
+	Receipts []host.Receipt `json:"receipts,omitempty"`
+	// Batch is the last journal that went into Receipts.
+	Batch string `json:"batch,omitempty"`
+}
+
+// Image is the registry image in use, and the executable that it was made from,
+// which is not hashed again while size, time and inode are the same.
+type Image struct {
+	Ref   string    `json:"ref,omitempty"`
+	ID    string    `json:"id,omitempty"`
+	Path  string    `json:"path,omitempty"`
+	Size  int64     `json:"size,omitempty"` // bytes
+	MTime time.Time `json:"mtime,omitzero"`
+	Inode uint64    `json:"inode,omitempty"`
+}
+
+// Load reads d's state. Where there is none the error is fs.ErrNotExist.
+func Load(d Dir) (State, error) {
+	data, err := os.ReadFile(d.State())
+	if errors.Is(err, fs.ErrNotExist) {
+		return State{}, err
+	}
+	if err != nil {
+		return State{}, readFault(d.State(), err)
+	}
+	var version struct {
+		SchemaVersion int `json:"schemaVersion"`
+	}
+	if err := json.Unmarshal(data, &version); err != nil {
+		return State{}, damaged(d, err)
+	}
+	if version.SchemaVersion > StateVersion {
+		return State{}, fault.Fail("use the newer regctl that wrote it", "%s has schema version %d, and this regctl knows %d",
+			d.State(), version.SchemaVersion, StateVersion)
+	}
+	var s State
+	if err := json.Unmarshal(data, &s); err != nil {
+		return State{}, damaged(d, err)
+	}
+	if s.SchemaVersion < 1 {
+		return State{}, damaged(d, errors.New("it has no schemaVersion"))
+	}
+	return s, nil
+}
+
+func damaged(d Dir, err error) error {
+	return fault.Fail("restore it from a backup: it is how regctl knows what to undo", "%s is damaged: %w", d.State(), err)
+}
+
+// Save replaces d's state on disk, whole or not at all.
+func Save(d Dir, s State) error { return save(d, s, nil) }
+
+// save takes the place of Save where syncs are counted.
+func save(d Dir, s State, sync func(*os.File) error) error {
+	data, err := encode(s)
+	if err != nil {
+		return err
+	}
+	uid, gid := self()
+	local := host.NewLocal(nil)
+	local.Sync = sync
+	_, err = local.Do(context.Background(), []host.Op{{
+		Ref:    host.Ref{Kind: host.File, Path: d.State()},
+		Action: host.Change,
+		Want:   host.Fact{Exists: true, Data: data, Mode: 0o600, UID: uid, GID: gid},
+		Before: host.AnyBefore,
+	}})
+	return err
+}
+
+func encode(s State) ([]byte, error) {
+	s.SchemaVersion = StateVersion
+	data, err := json.MarshalIndent(s, "", "  ")
+	return append(data, '\n'), err
+}
