@@ -72,17 +72,18 @@ func (p *keyPair) look() (s stamp) {
 	return s
 }
 
-// load resolves the certificate's folder once, so that a key beside it comes from
-// the same folder even if the way there changes between the reads.
+// load follows the symlink that the certificate's folder may be once, so that a key
+// beside it comes from the same folder even if the link changes between the reads.
+// Links further up are left alone: the way there may lead through /proc/self/fd.
 func (p *keyPair) load() (*tls.Certificate, error) {
 	certFile, keyFile := p.certFile, p.keyFile
-	if filepath.Dir(certFile) == filepath.Dir(keyFile) {
-		dir, err := filepath.EvalSymlinks(filepath.Dir(certFile))
-		if err != nil {
-			return nil, err
+	dir := filepath.Dir(certFile)
+	if target, err := os.Readlink(dir); err == nil && dir == filepath.Dir(keyFile) {
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(dir), target)
 		}
-		certFile = filepath.Join(dir, filepath.Base(certFile))
-		keyFile = filepath.Join(dir, filepath.Base(keyFile))
+		certFile = filepath.Join(target, filepath.Base(certFile))
+		keyFile = filepath.Join(target, filepath.Base(keyFile))
 	}
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {

@@ -32,11 +32,16 @@ func dropEvents(config *configuration.Configuration) error {
 	if err := registerEventless(); err != nil {
 		return err
 	}
+	prepend(config, "repository", configuration.Middleware{Name: eventless})
+	return nil
+}
+
+// prepend makes m the innermost middleware at a point.
+func prepend(config *configuration.Configuration, point string, m configuration.Middleware) {
 	if config.Middleware == nil {
 		config.Middleware = map[string][]configuration.Middleware{}
 	}
-	config.Middleware["repository"] = append([]configuration.Middleware{{Name: eventless}}, config.Middleware["repository"]...)
-	return nil
+	config.Middleware[point] = append([]configuration.Middleware{m}, config.Middleware[point]...)
 }
 
 // withoutEvents takes off the repository what notifications.Listen put around it: a

@@ -43,6 +43,7 @@ func main() {
 type settings struct {
 	regctl, debian string
 	dir            string
+	only           string
 	rounds         int
 	span           time.Duration
 }
@@ -53,6 +54,7 @@ func benchMain(ctx context.Context) error {
 	flag.StringVar(&s.debian, "docker-registry", "docker-registry", "Debian's")
 	flag.StringVar(&s.dir, "dir", "", "where to keep blobs (default: a temporary folder)")
 	flag.IntVar(&s.rounds, "rounds", 7, "rounds of each measurement, interleaved")
+	flag.StringVar(&s.only, "only", "", "measure just this: alone, manifest, blob, put or tls")
 	flag.DurationVar(&s.span, "span", 2*time.Second, "length of one manifest measurement")
 	flag.Parse()
 
@@ -76,19 +78,30 @@ func benchMain(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := alone(ctx, s); err != nil {
-		return err
-	}
-	for _, tls := range []bool{false, true} {
-		if err := compare(ctx, s, tls); err != nil {
+	if s.wants("alone") {
+		if err := alone(ctx, s); err != nil {
 			return err
 		}
 	}
-	return nil
+	plain := []load{
+		{name: "manifest GET, 32 connections", kind: "manifest", conns: 32, want: 5},
+		{name: "blob GET 64 MB", kind: "blob", conns: 2, want: 1},
+		{name: "blob PUT 64 MB", kind: "put", conns: 1, want: 1.7},
+	}
+	plain = slices.DeleteFunc(plain, func(l load) bool { return !s.wants(l.kind) })
+	if err := compare(ctx, s, false, plain); err != nil || !s.wants("tls") {
+		return err
+	}
+	return compare(ctx, s, true, []load{{name: "blob GET 64 MB over TLS", kind: "blob", conns: 2, want: 1}})
 }
 
+func (s settings) wants(what string) bool { return s.only == "" || s.only == what }
+
 // compare runs both registries side by side and loads one after the other.
-func compare(ctx context.Context, s settings, tls bool) error {
+func compare(ctx context.Context, s settings, tls bool, loads []load) error {
+	if len(loads) == 0 {
+		return nil
+	}
 	ours, err := start(ctx, s, "ours", tls)
 	if err != nil {
 		return err
@@ -103,14 +116,6 @@ func compare(ctx context.Context, s settings, tls bool) error {
 		if err := fill(ctx, r); err != nil {
 			return err
 		}
-	}
-	loads := []load{
-		{name: "manifest GET, 32 connections", kind: "manifest", conns: 32, want: 5},
-		{name: "blob GET 64 MB", kind: "blob", conns: 2, want: 1},
-		{name: "blob PUT 64 MB", kind: "put", conns: 1, want: 1.7},
-	}
-	if tls {
-		loads = []load{{name: "blob GET 64 MB over TLS", kind: "blob", conns: 2, want: 1}}
 	}
 	for _, l := range loads {
 		var a, b []float64
