@@ -32,7 +32,7 @@ func (w *walker) misplaced(path string, k *key, p pair) {
 	case best.path != "":
 		found.Belongs, found.kind = best.path, ignored
 		if above := child(w.doc, parent(best.path)); parent(path) == "" && above != nil && isNull(above) {
-			found.Problem += ", for the indentation that would put it under " + parent(best.path) + " is missing"
+			found.Problem += " (and " + parent(best.path) + " stays empty)"
 		}
 	case near != "":
 		found.Problem += "; did you mean " + near + "?"
