@@ -3,6 +3,7 @@ package embeddedregistry
 import (
 	"io"
 	"maps"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -19,6 +20,9 @@ type lockedWriter struct {
 }
 
 func (l *lockedWriter) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil // see quietFormatter
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.w.Write(p)
@@ -38,7 +42,11 @@ func setUpLog(c configuration.Log, out io.Writer) {
 	l := logrus.StandardLogger()
 	l.SetLevel(level)
 	l.SetReportCaller(c.ReportCaller)
-	l.SetFormatter(formatter(c.Formatter))
+	f := formatter(c.Formatter)
+	if level < logrus.InfoLevel {
+		f = quietFormatter{f}
+	}
+	l.SetFormatter(f)
 	l.ReplaceHooks(hooks)
 	l.SetOutput(out)
 }
@@ -61,6 +69,18 @@ func formatter(name string) logrus.Formatter {
 	default:
 		return &logrus.TextFormatter{TimestampFormat: time.RFC3339Nano}
 	}
+}
+
+// quietFormatter leaves out what distribution calls an error and is the ordinary
+// course of a push: that a blob or manifest asked for is not there yet. Level info
+// shows these lines again.
+type quietFormatter struct{ logrus.Formatter }
+
+func (f quietFormatter) Format(e *logrus.Entry) ([]byte, error) {
+	if e.Data["http.response.status"] == http.StatusNotFound && e.Message == "response completed with error" {
+		return nil, nil
+	}
+	return f.Formatter.Format(e)
 }
 
 // fieldsHook adds log.fields to every entry. distribution keeps them in a context
