@@ -33,6 +33,9 @@ func (e ensure) Plan(seen host.Facts) (step.Change, error) {
 		return step.Change{}, fault.Fail("remove it, or choose another --name", "%s is %s", e.ref.Path, now.Foreign)
 	case !now.Exists:
 		op.Action, item.Action = host.Create, host.Create
+		if e.ref.Kind == KindUnit {
+			_, item.Diff = e.difference(now)
+		}
 	case now.Hash() != e.want.Hash():
 		op.Action = host.Change
 		item.Action, item.Diff = e.difference(now)
@@ -54,15 +57,19 @@ func (e ensure) difference(now host.Fact) (host.Action, string) {
 		return host.Change, e.about
 	case KindUnit:
 		var a, b unitState
-		if json.Unmarshal(now.Data, &a) == nil && json.Unmarshal(e.want.Data, &b) == nil {
-			if a.Text == b.Text {
-				return host.Start, "(enabled and started)"
-			}
-			was, want = a.Text, b.Text
+		_ = json.Unmarshal(now.Data, &a) // nothing, if there is no unit yet
+		_ = json.Unmarshal(e.want.Data, &b)
+		if a.Text == b.Text {
+			return host.Start, "(enabled and started)"
 		}
+		was, want = a.Text, b.Text
 	}
 	if was == want {
 		return host.Change, "(mode or owner)"
 	}
-	return host.Change, udiff.Unified(e.target, e.target, was, want)
+	before := e.target
+	if !now.Exists {
+		before = "/dev/null"
+	}
+	return host.Change, udiff.Unified(before, e.target, was, want)
 }

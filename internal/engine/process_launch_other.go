@@ -16,5 +16,5 @@ func launch(context.Context, string, Process) error { return unsupported() }
 
 func (h Processes) stop(context.Context, string) error { return nil }
 
-// Detach fails: there are no detached processes on this system.
-func Detach(string) error { return unsupported() }
+// detach fails: there are no detached processes on this system.
+func detach(string) error { return unsupported() }

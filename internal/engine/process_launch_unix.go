@@ -132,10 +132,10 @@ func alive(r pidRecord) bool {
 	return ok && start == r.Start
 }
 
-// Detach is for a process that launch started, once it serves: it tells the
+// detach is for a process that launch started, once it serves: it tells the
 // parent, and lets standard output and error go to crashLog, which is where the
 // trace of a crash will be. At most 1 MB of older traces is kept.
-func Detach(crashLog string) error {
+func detach(crashLog string) error {
 	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND | syscall.O_NOFOLLOW
 	if info, err := os.Lstat(crashLog); err == nil && info.Size() > 1<<20 {
 		flags |= os.O_TRUNC

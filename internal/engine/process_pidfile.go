@@ -20,11 +20,11 @@ type pidRecord struct {
 	Process
 }
 
-// ClaimPIDFile is for the serving process itself: it notes this process in path
+// claimPIDFile is for the serving process itself: it notes this process in path
 // and locks the file until release is called or the process ends, so that two can
 // never serve one directory. Call it before root is given up. The file is open
 // for reading only: whoever took the process over could not point it at another.
-func ClaimPIDFile(path string) (release func(), err error) {
+func claimPIDFile(path string) (release func(), err error) {
 	start, ok := startTime(os.Getpid())
 	if !ok {
 		return nil, fmt.Errorf("%s: cannot tell when this process started", path)

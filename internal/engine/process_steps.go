@@ -85,8 +85,8 @@ func ProcessSteps(o ProcessOptions) ([]step.Step, error) {
 	}
 	copied := host.Ref{Kind: KindBinary, Path: o.Exe()}
 	list := []step.Step{
-		folder(o.Dir.Bin(), os.Geteuid(), os.Getegid()),
-		folder(o.Dir.Logs(), o.UID, o.GID),
+		step.MakeDir{Path: o.Dir.Bin(), Mode: 0o700, UID: os.Geteuid(), GID: os.Getegid()},
+		step.MakeDir{Path: o.Dir.Logs(), Mode: 0o700, UID: o.UID, GID: o.GID},
 		ensure{ref: copied, want: binary, target: o.Exe(), about: "(copy of " + o.Source + ")"},
 	}
 	list = append(list, reboot...)
@@ -119,18 +119,7 @@ func (o ProcessOptions) rebootSteps() ([]step.Step, error) {
 		}}, nil
 	}
 	text, err := CronFile(o.Name, o.Exe(), string(o.Dir))
-	path := CronPath(o.Name)
-	return []step.Step{ensure{
-		ref:    host.Ref{Kind: host.File, Path: path},
-		want:   host.Fact{Exists: true, Data: text, Mode: 0o644, UID: os.Geteuid(), GID: os.Getegid()},
-		target: path, about: string(text),
+	return []step.Step{step.WriteFile{
+		Path: CronPath(o.Name), Data: text, Mode: 0o644, UID: os.Geteuid(), GID: os.Getegid(),
 	}}, err
-}
-
-func folder(path string, uid, gid int) step.Step {
-	return ensure{
-		ref:    host.Ref{Kind: host.Dir, Path: path},
-		want:   host.Fact{Exists: true, Mode: 0o700, UID: uid, GID: gid},
-		target: path, about: "(folder)",
-	}
 }

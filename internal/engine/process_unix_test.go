@@ -47,10 +47,16 @@ func child(role, dir string) error {
 		_, err := (Processes{}).Do(ctx, createOp(dir, "late"))
 		return err
 	}
+	if role == "starter" {
+		op := createOp(dir, "")
+		op.Want.Data = []byte(flag.Arg(2))
+		_, err := (Processes{}).Do(ctx, op)
+		return err
+	}
 	if role == "late" {
 		waitForFile(filepath.Join(dir, "go"))
 	}
-	release, err := ClaimPIDFile(PIDFile(dir))
+	release, err := claimPIDFile(PIDFile(dir))
 	if err != nil {
 		return err
 	}
@@ -62,7 +68,7 @@ func child(role, dir string) error {
 		<-ctx.Done()
 		return nil
 	}
-	if err := Detach(filepath.Join(dir, "crash.log")); err != nil {
+	if err := detach(filepath.Join(dir, "crash.log")); err != nil {
 		return err
 	}
 	if role == "panic" {
@@ -339,7 +345,7 @@ func TestDetachFollowsNoLink(t *testing.T) {
 	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := Detach(link); err == nil {
+	if err := detach(link); err == nil {
 		t.Error("a link in the log folder was followed")
 	}
 }

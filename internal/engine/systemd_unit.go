@@ -7,6 +7,7 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/templates"
 )
 
@@ -24,7 +25,13 @@ type Unit struct {
 }
 
 // Render gives the text of the unit, see systemd.service(5) and systemd.exec(5).
+//
+// systemd takes no quote, backslash or control character in the path of what it
+// starts: such a path is the user's fault.
 func (u Unit) Render() ([]byte, error) {
+	if strings.ContainsFunc(u.Exe, func(r rune) bool { return r < ' ' || strings.ContainsRune("\"'\\", r) }) {
+		return nil, fault.Usage("choose a --dir without quotes and backslashes", "%q: systemd cannot start a program of that name", u.Exe)
+	}
 	text, err := templates.FS.ReadFile("systemd.service.tmpl")
 	if err != nil {
 		return nil, err

@@ -1,7 +1,4 @@
-// Package serve is `regctl serve`: the embedded registry as a container, a systemd
-// unit or a detached process runs it. Started as root it binds its port first and
-// then goes on as an unprivileged user.
-package serve
+package engine
 
 import (
 	"cmp"
@@ -10,19 +7,21 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"go.yaml.in/yaml/v3"
 	"gopkg.in/natefinch/lumberjack.v2"
 
 	embeddedregistry "github.com/regctl/regctl/embedded-registry"
 	"github.com/regctl/regctl/internal/confine"
-	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/fault"
 )
 
-// Options is the command line of `regctl serve CONFIG.yml`.
-type Options struct {
+// ServeOptions is the command line of `regctl serve CONFIG.yml`: the embedded
+// registry as a container, a systemd unit or a detached process runs it.
+type ServeOptions struct {
 	Config string // distribution's config.yml
 	// User is "UID:GID" to go on as, once the port is bound; "" stays who we are.
 	User string
@@ -36,11 +35,15 @@ type Options struct {
 	Detached bool
 }
 
-// Run serves until ctx is done and requests have drained. Where systemd
+// RunServe serves until ctx is done and requests have drained. Where systemd
 // started it, systemd is told when it serves and when it stops.
-func Run(ctx context.Context, o Options) error {
+func RunServe(ctx context.Context, o ServeOptions) error {
+	if o.Detached {
+		// A parent that was killed no longer reads our errors; that must not end us.
+		signal.Ignore(syscall.SIGPIPE)
+	}
 	if o.PIDFile != "" {
-		release, err := engine.ClaimPIDFile(o.PIDFile)
+		release, err := claimPIDFile(o.PIDFile)
 		if err != nil {
 			return err
 		}
@@ -75,7 +78,7 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // open binds the registry's port and then gives root up, if that is wanted.
-func (o Options) open(config string) (net.Listener, *confine.Confined, error) {
+func (o ServeOptions) open(config string) (net.Listener, *confine.Confined, error) {
 	c, err := readBindings(config)
 	if err != nil {
 		return nil, nil, err
@@ -91,7 +94,7 @@ func (o Options) open(config string) (net.Listener, *confine.Confined, error) {
 	return listener, confined, err
 }
 
-func (o Options) confine(folders []string) (*confine.Confined, error) {
+func (o ServeOptions) confine(folders []string) (*confine.Confined, error) {
 	if o.User == "" {
 		return nil, nil
 	}
@@ -137,14 +140,14 @@ func (b bindings) listen() (net.Listener, error) {
 	if err == nil {
 		return listener, nil
 	}
-	if holder := engine.PortHolder(b.HTTP.Addr); holder != "" {
+	if holder := PortHolder(b.HTTP.Addr); holder != "" {
 		return nil, fault.Fail("stop it, or choose another --port", "port %s is held by %s", b.HTTP.Addr, holder)
 	}
 	return nil, fmt.Errorf("http.addr: %w", err)
 }
 
 // folders are those that the registry uses: its configuration, data and log.
-func (o Options) folders(config string, b bindings) []string {
+func (o ServeOptions) folders(config string, b bindings) []string {
 	list := []string{filepath.Dir(config)}
 	if data := b.Storage.Filesystem.RootDirectory; filepath.IsAbs(data) {
 		list = append(list, data)
@@ -155,7 +158,7 @@ func (o Options) folders(config string, b bindings) []string {
 	return list
 }
 
-func (o Options) log(c *confine.Confined) io.Writer {
+func (o ServeOptions) log(c *confine.Confined) io.Writer {
 	if o.LogFile == "" {
 		return os.Stderr
 	}
@@ -163,12 +166,12 @@ func (o Options) log(c *confine.Confined) io.Writer {
 }
 
 // ready tells whoever waits that requests are answered.
-func (o Options) ready(c *confine.Confined) error {
+func (o ServeOptions) ready(c *confine.Confined) error {
 	notifySystemd("READY=1")
 	if !o.Detached {
 		return nil
 	}
-	return engine.Detach(c.Rewrite(filepath.Join(filepath.Dir(o.LogFile), "crash.log")))
+	return detach(c.Rewrite(filepath.Join(filepath.Dir(o.LogFile), "crash.log")))
 }
 
 // notifySystemd sends a state as sd_notify(3) does; without a systemd that waits
