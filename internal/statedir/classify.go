@@ -12,37 +12,42 @@ import (
 )
 
 // Class says what a directory is to us.
-type Class string
+type Class struct {
+	Kind    ClassKind
+	Entries []string // of a Foreign one, up to three of the names that it holds
+}
 
-// Classes of directory.
+// ClassKind is a kind of directory.
+type ClassKind string
+
+// Kinds of directory.
 const (
-	Absent  Class = "absent"
-	Empty   Class = "empty"   // may be made ours
-	Ours    Class = "ours"    // has a regctl.yaml, state or journal
-	Kept    Class = "kept"    // what destroy --keep-data left
-	Foreign Class = "foreign" // holds something that is not ours
+	Absent  ClassKind = "absent"
+	Empty   ClassKind = "empty"   // may be made ours
+	Ours    ClassKind = "ours"    // has a regctl.yaml, state or journal
+	Kept    ClassKind = "kept"    // what destroy --keep-data left
+	Foreign ClassKind = "foreign" // holds something that is not ours
 )
 
-// Classify looks at what is in d. For a Foreign one it gives up to three of the
-// names it holds.
-func Classify(d Dir) (Class, []string, error) {
+// Classify looks at what is in d.
+func Classify(d Dir) (Class, error) {
 	entries, err := os.ReadDir(string(d))
 	if errors.Is(err, fs.ErrNotExist) {
-		return Absent, nil, nil
+		return Class{Kind: Absent}, nil
 	}
 	if err != nil {
-		return "", nil, readFault(string(d), err)
+		return Class{}, readFault(string(d), err)
 	}
 	var others []string
 	for _, e := range entries {
 		switch name := e.Name(); name {
 		case base(d.State()):
-			if s, err := Load(d); err == nil && s.Phase == PhaseKept {
-				return Kept, nil, nil
+			if s, err := LoadState(d); err == nil && s.Phase == PhaseKept {
+				return Class{Kind: Kept}, nil
 			}
-			return Ours, nil, nil
+			return Class{Kind: Ours}, nil
 		case base(d.Spec()), base(d.Journal()):
-			return Ours, nil, nil
+			return Class{Kind: Ours}, nil
 		case base(d.LockFile()), "lost+found":
 		default:
 			if temp, _ := filepath.Match(host.TempPattern, name); !temp {
@@ -51,17 +56,17 @@ func Classify(d Dir) (Class, []string, error) {
 		}
 	}
 	if len(others) == 0 {
-		return Empty, nil, nil
+		return Class{Kind: Empty}, nil
 	}
-	return Foreign, others[:min(3, len(others))], nil
+	return Class{Foreign, others[:min(3, len(others))]}, nil
 }
 
 func base(path string) string { return filepath.Base(path) }
 
-// foreignFault refuses to work in a directory that holds something else.
-func foreignFault(d Dir, entries []string) error {
+// ForeignFault refuses to work in a directory that holds something else.
+func ForeignFault(d Dir, class Class) error {
 	return fault.Usage("choose another place with --dir or --name", "%s holds something that regctl did not make: %s",
-		d, strings.Join(entries, ", "))
+		d, strings.Join(class.Entries, ", "))
 }
 
 // readFault adds the hint for what may not be read.

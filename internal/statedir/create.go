@@ -19,13 +19,13 @@ import (
 // directories were made for it.
 func Claim(ctx context.Context, d Dir, name string, timeout time.Duration, command string) (*Lock, error) {
 	for {
-		class, entries, err := Classify(d)
+		class, err := Classify(d)
 		if err != nil {
 			return nil, err
 		}
-		switch class {
+		switch class.Kind {
 		case Foreign:
-			return nil, foreignFault(d, entries)
+			return nil, ForeignFault(d, class)
 		case Absent:
 			if err := create(d, name); err != nil {
 				return nil, err
@@ -47,8 +47,8 @@ func Claim(ctx context.Context, d Dir, name string, timeout time.Duration, comma
 
 // settle finishes, under the lock, what a claim needs beyond the directory.
 func settle(d Dir, name string) error {
-	_, err := Load(d)
-	if errors.Is(err, fs.ErrNotExist) {
+	s, err := LoadState(d)
+	if err == nil && s.Phase == "" {
 		err = Save(d, newState(name, nil))
 	}
 	return errors.Join(err, sweepCreations(d))
@@ -79,7 +79,7 @@ func create(d Dir, name string) error {
 		return nil
 	}
 	os.RemoveAll(string(temp)) // the error that led here says more
-	if class, _, _ := Classify(d); class == Ours {
+	if class, _ := Classify(d); class.Kind == Ours {
 		return nil // another command was faster
 	}
 	for _, dir := range slices.Backward(made) {
@@ -143,8 +143,8 @@ func sweepCreations(d Dir) error {
 // that were made for it and are empty now, d first. The lock goes with it. It
 // names what stays because it holds something.
 func Erase(d Dir, lock *Lock) (left []string, err error) {
-	s, err := Load(d)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	s, err := LoadState(d)
+	if err != nil {
 		return nil, err
 	}
 	for _, path := range []string{d.Journal(), d.LockFile(), d.State()} {

@@ -89,8 +89,8 @@ func registries(root string) []string {
 	}
 	var names []string
 	for _, e := range entries {
-		class, _, err := Classify(Dir(filepath.Join(root, e.Name())))
-		if err == nil && (class == Ours || class == Kept) && validName.MatchString(e.Name()) {
+		class, err := Classify(Dir(filepath.Join(root, e.Name())))
+		if err == nil && (class.Kind == Ours || class.Kind == Kept) && validName.MatchString(e.Name()) {
 			names = append(names, e.Name())
 		}
 	}

@@ -3,7 +3,6 @@ package statedir
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,12 +31,12 @@ func Recover(ctx context.Context, d Dir, h host.Host) ([]host.Receipt, error) {
 	if !ok {
 		return nil, dropJournal(d)
 	}
-	s, err := Load(d)
-	if errors.Is(err, fs.ErrNotExist) {
-		s, err = newState(base(string(d)), nil), nil
-	}
+	s, err := LoadState(d)
 	if err != nil {
 		return nil, err
+	}
+	if s.Phase == "" {
+		s = newState(base(string(d)), nil)
 	}
 	if s.Batch == p.Batch {
 		return nil, dropJournal(d)

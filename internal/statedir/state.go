@@ -58,11 +58,12 @@ type Image struct {
 	Inode uint64    `json:"inode,omitempty"`
 }
 
-// Load reads d's state. Where there is none the error is fs.ErrNotExist.
-func Load(d Dir) (State, error) {
+// LoadState reads d's state. Where there is none it is the zero State, whose Phase
+// is empty.
+func LoadState(d Dir) (State, error) {
 	data, err := os.ReadFile(d.State())
 	if errors.Is(err, fs.ErrNotExist) {
-		return State{}, err
+		return State{}, nil
 	}
 	if err != nil {
 		return State{}, readFault(d.State(), err)
@@ -81,8 +82,8 @@ func Load(d Dir) (State, error) {
 	if err := json.Unmarshal(data, &s); err != nil {
 		return State{}, damaged(d, err)
 	}
-	if s.SchemaVersion < 1 {
-		return State{}, damaged(d, errors.New("it has no schemaVersion"))
+	if s.SchemaVersion < 1 || s.Phase == "" {
+		return State{}, damaged(d, errors.New("it has no schemaVersion and phase"))
 	}
 	return s, nil
 }
