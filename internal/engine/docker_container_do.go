@@ -1,0 +1,280 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/regctl/regctl/internal/fault"
+	"github.com/regctl/regctl/internal/host"
+)
+
+// drainTime is how long a registry may finish its requests before it is killed.
+const drainTime = 30 * time.Second
+
+// Containers is the host.Handler of KindContainer for the registry in Dir. A
+// container of another directory's registry is somebody else's.
+//
+// A change renames the old container to a fixed side name, and only when the new
+// one has started is the old one removed. A regctl that dies in between leaves a
+// state that Look reports as left over, and that the next Do starts from.
+type Containers struct {
+	Docker *Docker
+	Dir    string
+}
+
+// found is a container as the engine has it.
+type found struct {
+	id      string
+	spec    Container
+	running bool
+	foreign string
+}
+
+func (f *found) is(want Container) bool { return bytes.Equal(canonical(f.spec), canonical(want)) }
+
+// sideName is where a container waits while its successor starts.
+func sideName(name string) string { return name + ".regctl-old" }
+
+// Look implements host.Handler.
+func (h Containers) Look(ctx context.Context, name string) (host.Fact, error) {
+	now, err := h.find(ctx, name)
+	if err != nil {
+		return host.Fact{}, err
+	}
+	if now != nil && now.foreign != "" {
+		return host.Fact{Exists: true, Foreign: now.foreign}, nil
+	}
+	old, err := h.findSide(ctx, name)
+	if err != nil {
+		return host.Fact{}, err
+	}
+	switch {
+	case now == nil && old == nil:
+		return host.Fact{}, nil
+	case now == nil:
+		return containerFact{Container: old.spec, Leftover: true}.fact(), nil
+	}
+	return containerFact{Container: now.spec, Running: now.running, Leftover: old != nil}.fact(), nil
+}
+
+func (h Containers) find(ctx context.Context, name string) (*found, error) {
+	c, err := h.Docker.api.ContainerInspect(ctx, name)
+	if isAbsent(c, err, name) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return identify(c, h.Dir), nil
+}
+
+// isAbsent knows that the engine also answers to the beginning of an id.
+func isAbsent(c container.InspectResponse, err error, name string) bool {
+	return errdefs.IsNotFound(err) || err == nil && c.Name != "/"+name
+}
+
+// identify tells whether a container is that of the registry in dir.
+func identify(c container.InspectResponse, dir string) *found {
+	f := &found{id: c.ID, running: c.State.Running || c.State.Restarting}
+	labels := c.Config.Labels
+	switch err := json.Unmarshal([]byte(labels[LabelSpec]), &f.spec); {
+	case labels[LabelRegistry] == "" || err != nil:
+		f.foreign = fmt.Sprintf("a container of image %s, created %s, that regctl did not make", c.Config.Image, c.Created)
+	case labels[LabelDir] != dir:
+		f.foreign = "the container of the registry in " + labels[LabelDir]
+	}
+	return f
+}
+
+func (h Containers) findSide(ctx context.Context, name string) (*found, error) {
+	f, err := h.find(ctx, sideName(name))
+	if err != nil || f == nil || f.foreign != "" {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Do implements host.Handler.
+func (h Containers) Do(ctx context.Context, op host.Op) (host.Fact, error) {
+	var err error
+	switch op.Action {
+	case host.Remove:
+		err = errors.Join(h.remove(ctx, op.Path), h.remove(ctx, sideName(op.Path)))
+	case host.Start:
+		err = h.start(ctx, op.Path)
+	case host.Stop:
+		err = h.stop(ctx, op.Path)
+	case host.Restart:
+		err = h.Docker.api.ContainerRestart(ctx, op.Path, container.StopOptions{})
+	default:
+		var want containerFact
+		if err := json.Unmarshal(op.Want.Data, &want); err != nil {
+			return host.Fact{}, err
+		}
+		err = h.apply(ctx, want)
+	}
+	if err != nil {
+		return host.Fact{}, err
+	}
+	return h.Look(ctx, op.Path)
+}
+
+// apply brings about want from whatever an earlier try may have left.
+func (h Containers) apply(ctx context.Context, want containerFact) error {
+	now, old, err := h.settle(ctx, want)
+	if err != nil {
+		return err
+	}
+	switch {
+	case now == nil:
+		err = h.create(ctx, want)
+	case !now.is(want.Container):
+		err = h.replace(ctx, now, want)
+	case want.Running && !now.running:
+		err = h.start(ctx, want.Name)
+	case !want.Running && now.running:
+		err = h.stop(ctx, now.id)
+	}
+	if old == nil {
+		return err
+	}
+	if err != nil {
+		return errors.Join(err, h.putBack(ctx, want.Name, old))
+	}
+	return h.remove(ctx, sideName(want.Name))
+}
+
+// settle finds the container, and its predecessor if a change had got as far as
+// having made the wanted one. Any other half-made change it takes back.
+func (h Containers) settle(ctx context.Context, want containerFact) (now, old *found, err error) {
+	if now, err = h.find(ctx, want.Name); err != nil {
+		return nil, nil, err
+	}
+	if now != nil && now.foreign != "" {
+		return nil, nil, &host.ForeignError{Ref: host.Ref{Kind: KindContainer, Path: want.Name}, What: now.foreign}
+	}
+	if old, err = h.findSide(ctx, want.Name); err != nil || old == nil {
+		return now, nil, err
+	}
+	if now != nil && now.is(want.Container) {
+		return now, old, nil
+	}
+	if err := h.remove(ctx, want.Name); err != nil {
+		return nil, nil, err
+	}
+	return old, nil, h.Docker.api.ContainerRename(ctx, old.id, want.Name)
+}
+
+// replace stops the old container before the new one starts: they share a port.
+func (h Containers) replace(ctx context.Context, old *found, want containerFact) error {
+	if err := h.Docker.checkPorts(ctx, want.Container, old.spec.Publish); err != nil {
+		return err
+	}
+	if err := h.stop(ctx, old.id); err != nil {
+		return err
+	}
+	err := h.Docker.api.ContainerRename(ctx, old.id, sideName(want.Name))
+	if err == nil {
+		err = h.create(ctx, want)
+	}
+	if err != nil {
+		return errors.Join(err, h.putBack(ctx, want.Name, old))
+	}
+	return h.remove(ctx, sideName(want.Name))
+}
+
+// putBack makes old the container again, also when ctx has ended.
+func (h Containers) putBack(ctx context.Context, name string, old *found) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	now, err := h.find(ctx, name)
+	if err == nil && now != nil && now.id != old.id {
+		err = h.remove(ctx, name)
+	}
+	if err == nil && (now == nil || now.id != old.id) {
+		err = h.Docker.api.ContainerRename(ctx, old.id, name)
+	}
+	if err == nil && old.running {
+		err = h.start(ctx, name)
+	}
+	if err != nil {
+		return fmt.Errorf("container %s, as it was before, did not come back: %w", name, err)
+	}
+	return nil
+}
+
+// create makes a container and leaves none behind if it does not start.
+func (h Containers) create(ctx context.Context, want containerFact) error {
+	if want.Running {
+		if err := h.Docker.checkPorts(ctx, want.Container, nil); err != nil {
+			return err
+		}
+	}
+	config, hostConfig, err := h.Docker.containerConfig(ctx, want.Container)
+	if err != nil {
+		return err
+	}
+	_, err = h.Docker.api.ContainerCreate(ctx, config, hostConfig, nil, nil, want.Name)
+	if errdefs.IsNotFound(err) {
+		return fault.Fail("run the same command again", "image %s is no longer in the Docker Engine", want.Image)
+	}
+	if err != nil {
+		return err
+	}
+	if !want.Running {
+		return nil
+	}
+	if err := h.start(ctx, want.Name); err != nil {
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		return errors.Join(err, h.remove(clean, want.Name))
+	}
+	return nil
+}
+
+func (h Containers) start(ctx context.Context, name string) error {
+	err := h.Docker.api.ContainerStart(ctx, name, container.StartOptions{})
+	if err == nil {
+		return nil
+	}
+	// A port may have been taken since it was looked at.
+	if why := err.Error(); strings.Contains(why, "address already in use") || strings.Contains(why, "port is already allocated") {
+		if f, ferr := h.find(ctx, name); ferr == nil && f != nil {
+			if taken := h.Docker.checkPorts(ctx, f.spec, nil); taken != nil {
+				return taken
+			}
+		}
+	}
+	return fmt.Errorf("container %s does not start: %w", name, err)
+}
+
+func (h Containers) stop(ctx context.Context, id string) error {
+	return h.Docker.api.ContainerStop(ctx, id, container.StopOptions{}) // within its own StopTimeout
+}
+
+// remove removes a container of ours with its anonymous volumes; what is not
+// there or not ours is left alone.
+func (h Containers) remove(ctx context.Context, name string) error {
+	f, err := h.find(ctx, name)
+	if err != nil || f == nil || f.foreign != "" {
+		return err
+	}
+	if f.running {
+		if err := h.stop(ctx, f.id); err != nil && !errdefs.IsNotFound(err) {
+			return err
+		}
+	}
+	err = h.Docker.api.ContainerRemove(ctx, f.id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
