@@ -36,17 +36,23 @@ const testID = 65532
 // TestProcessRuntime builds that executable once for all that is shown of it.
 func TestProcessRuntime(t *testing.T) {
 	testenv.Need(t, "root", "go")
+	source := buildRegctl(t)
+	for name, test := range map[string]func(*registry){
+		"life": testLife, "undone": testUndone, "port taken": testPortTaken, "start killed": testStartKilled,
+	} {
+		t.Run(name, func(t *testing.T) { test(newRegistry(t, source)) })
+	}
+}
+
+func buildRegctl(t *testing.T) string {
+	t.Helper()
 	source := filepath.Join(t.TempDir(), "regctl")
 	build := exec.Command("go", "build", "-o", source, "./testdata/regctl")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	for name, test := range map[string]func(*registry){
-		"life": testLife, "undone": testUndone, "port taken": testPortTaken, "start killed": testStartKilled,
-	} {
-		t.Run(name, func(t *testing.T) { test(newRegistry(t, source)) })
-	}
+	return source
 }
 
 func newRegistry(t *testing.T, source string) *registry {
