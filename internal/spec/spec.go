@@ -52,6 +52,7 @@ const (
 	StorageFilesystem = "filesystem"
 	StorageInMemory   = "inmemory"
 
+	Version     = 1 // the schema of regctl.yaml that this package reads and writes
 	DefaultName = "registry"
 	DefaultPort = 5000
 )

@@ -1,0 +1,155 @@
+package spec
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// distributionKeys are the sections of distribution's own config.yml, which
+// people put where ours are.
+var distributionKeys = []string{
+	"log", "loglevel", "auth", "middleware", "http", "notifications", "redis", "health", "catalog", "proxy", "validation", "policy",
+}
+
+// structure fills a struct from a mapping, key by key.
+func (r *reader) structure(m *yaml.Node, into reflect.Value, path string) error {
+	if isNull(m) {
+		return nil
+	}
+	if m.Kind != yaml.MappingNode {
+		return r.at(m, "for example "+example(path), "%s: want keys below it, not %s", path, kindOf(m))
+	}
+	fields := fieldsOf(into.Type())
+	for i := 0; i < len(m.Content); i += 2 {
+		key, value := m.Content[i], m.Content[i+1]
+		at := join(path, key.Value)
+		index, known := fields.index[key.Value]
+		if !known {
+			return r.at(key, unknownHint(key.Value, path, fields.keys), "unknown key %s", at)
+		}
+		r.lines[at] = key.Line
+		if err := r.value(value, into.Field(index), at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// value fills one field. An empty value leaves what is there.
+func (r *reader) value(n *yaml.Node, into reflect.Value, path string) error {
+	if isNull(n) {
+		return nil
+	}
+	wrong := func(want, hint string) error { return r.at(n, hint, "%s: want %s, not %s", path, want, kindOf(n)) }
+	switch into.Kind() {
+	case reflect.Struct:
+		return r.structure(n, into, path)
+	case reflect.String:
+		if n.Kind != yaml.ScalarNode {
+			return wrong("a text", "write "+path+": TEXT")
+		}
+		into.SetString(n.Value)
+	case reflect.Int:
+		var number int
+		if n.ShortTag() != "!!int" || n.Decode(&number) != nil {
+			return wrong("a whole number", "a number without quotes")
+		}
+		into.SetInt(int64(number))
+	case reflect.Bool:
+		var yes bool
+		if n.ShortTag() != "!!bool" || n.Decode(&yes) != nil {
+			return wrong("true or false", "write "+path+": true")
+		}
+		into.SetBool(yes)
+	case reflect.Slice:
+		return r.list(n, into, path)
+	case reflect.Map:
+		if n.Kind != yaml.MappingNode {
+			return wrong("distribution's own keys below it", "for example config: {log: {level: debug}}")
+		}
+		if config := plainValue(n).(map[string]any); len(config) > 0 {
+			into.Set(reflect.ValueOf(config))
+		}
+	}
+	return nil
+}
+
+func (r *reader) list(n *yaml.Node, into reflect.Value, path string) error {
+	if n.Kind != yaml.SequenceNode {
+		return r.at(n, fmt.Sprintf("write %s: [%s]", path, n.Value), "%s: want a list, not %s", path, kindOf(n))
+	}
+	var items []string
+	for _, item := range n.Content {
+		if item.Kind != yaml.ScalarNode || isNull(item) {
+			return r.at(item, "each entry is a text", "%s: an entry cannot be %s", path, kindOf(item))
+		}
+		items = append(items, item.Value)
+	}
+	into.Set(reflect.ValueOf(items))
+	return nil
+}
+
+// unknownHint names the known key that was most probably meant.
+func unknownHint(key, path string, known []string) string {
+	if best, near := nearest(key, known); near {
+		return "did you mean " + join(path, best) + "?"
+	}
+	for _, d := range distributionKeys {
+		if path == "" && key == d {
+			return "distribution's own keys go under config: config." + key
+		}
+	}
+	for _, section := range []string{"", "tls", "storage"} {
+		if _, ok := sectionFields(section).index[key]; ok && section != path {
+			return "did you mean " + join(section, key) + "?"
+		}
+	}
+	best, _ := nearest(key, known)
+	return fmt.Sprintf("the nearest is %s; known are %s", join(path, best), strings.Join(known, ", "))
+}
+
+// fields are a struct's keys in regctl.yaml, in their order.
+type fields struct {
+	keys  []string
+	index map[string]int
+}
+
+func fieldsOf(t reflect.Type) fields {
+	f := fields{index: map[string]int{}}
+	for i := range t.NumField() {
+		key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+		f.keys = append(f.keys, key)
+		f.index[key] = i
+	}
+	return f
+}
+
+// sectionFields are the keys of the whole ("") or of one of its sections.
+func sectionFields(section string) fields {
+	switch section {
+	case "":
+		return fieldsOf(reflect.TypeFor[Spec]())
+	case "tls":
+		return fieldsOf(reflect.TypeFor[TLS]())
+	case "storage":
+		return fieldsOf(reflect.TypeFor[Storage]())
+	}
+	return fields{}
+}
+
+func example(path string) string {
+	if path == "storage" {
+		return "storage: {driver: filesystem}"
+	}
+	return "tls: {mode: selfsigned}"
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
