@@ -22,9 +22,9 @@ import (
 
 // TestChild is no test: it is the process that the tests below start, this same
 // executable with arguments. Under `go test` itself it has none.
-func TestChild(t *testing.T) {
+func TestChild(*testing.T) {
 	if flag.NArg() < 2 {
-		t.Skip("it is a child of the other tests")
+		return
 	}
 	role, dir := flag.Arg(0), flag.Arg(1)
 	if err := child(role, dir); err != nil {
