@@ -47,15 +47,13 @@ type State struct {
 	Batch string `json:"batch,omitempty"`
 }
 
-// Image is the registry image in use, and the executable that it was made from,
-// which is not hashed again while size, time and inode are the same.
+// Image is the registry image in use. Key stands for the executable that it was
+// made from: while it is the same, that file is not read again.
 type Image struct {
-	Ref   string    `json:"ref,omitempty"`
-	ID    string    `json:"id,omitempty"`
-	Path  string    `json:"path,omitempty"`
-	Size  int64     `json:"size,omitempty"` // bytes
-	MTime time.Time `json:"mtime,omitzero"`
-	Inode uint64    `json:"inode,omitempty"`
+	Key   string `json:"key,omitempty"`
+	Ref   string `json:"ref,omitempty"`
+	Layer string `json:"layer,omitempty"`
+	Arch  string `json:"arch,omitempty"`
 }
 
 // LoadState reads d's state. Where there is none it is the zero State, whose Phase

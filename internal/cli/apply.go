@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/regctl/regctl/internal/spec"
+)
+
+func newApply(a *app) *cobra.Command {
+	var file string
+	var dryRun, retain bool
+	cmd := &cobra.Command{
+		Use:   "apply",
+		Short: "Make the registry what regctl.yaml says",
+		Long: `Make the registry what DIR/regctl.yaml says, changing only what differs. When
+something fails, what was changed is put back. With -f the file given takes the
+place of DIR/regctl.yaml first; where there is no registry yet, it is created.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			find := a.findExisting
+			if file != "" {
+				find = a.find
+			}
+			r, err := find()
+			if err != nil {
+				return err
+			}
+			if file != "" {
+				data, err := a.readInput(file)
+				if err != nil {
+					return err
+				}
+				want, err := spec.Parse(file, data)
+				if err != nil {
+					return err
+				}
+				if err := r.WantFile(want, data); err != nil {
+					return err
+				}
+			}
+			changed, err := a.apply(cmd.Context(), r, applyOptions{command: "regctl apply", dryRun: dryRun, retain: retain})
+			if err != nil || dryRun {
+				return err
+			}
+			if !changed {
+				a.ui.Say("nothing to do: %s is as wanted", r.Dir)
+			}
+			return a.showInit(r, changed)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&file, "file", "f", "", "take this regctl.yaml (- for standard input) in place of the one there is")
+	f.BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
+	f.BoolVar(&retain, "retain", false, "after a failure leave what was changed, to look at")
+	return cmd
+}

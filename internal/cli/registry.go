@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"slices"
+
+	"github.com/regctl/regctl/internal/fault"
+	"github.com/regctl/regctl/internal/scenario"
+	"github.com/regctl/regctl/internal/statedir"
+)
+
+// find opens the registry that the flags name, or the only one there is. It may
+// not exist yet.
+func (a *app) find() (*scenario.Registry, error) { return a.open(statedir.Find) }
+
+// findNew is find for init, which without a name makes the one called registry
+// whatever others there are.
+func (a *app) findNew() (*scenario.Registry, error) { return a.open(statedir.FindNew) }
+
+type finder func(dirFlag, name string, env func(string) string, euid int) (statedir.Dir, error)
+
+func (a *app) open(find finder) (*scenario.Registry, error) {
+	dir, err := find(a.flag.dir, a.flag.name, a.getenv, os.Geteuid())
+	if err != nil {
+		return nil, err
+	}
+	return scenario.Open(dir, a.flag.name, a.getenv)
+}
+
+// findExisting is find for commands that need a registry to work on.
+func (a *app) findExisting() (*scenario.Registry, error) {
+	r, err := a.find()
+	if err != nil {
+		return nil, err
+	}
+	if !r.Exists() {
+		return nil, fault.Usage("regctl init creates one; --name or --dir names another", "there is no registry in %s", r.Dir)
+	}
+	return r, nil
+}
+
+// applyOptions say how a plan is carried out.
+type applyOptions struct {
+	command string // as the lock's holder is called
+	dryRun  bool
+	retain  bool // leave what a failed run made
+}
+
+// apply plans what r needs and does it. It reports whether anything changed.
+func (a *app) apply(ctx context.Context, r *scenario.Registry, o applyOptions) (changed bool, err error) {
+	r.Progress = func(what string) { a.ui.Say("%s", what) }
+	if err := r.Connect(ctx); err != nil {
+		return false, err
+	}
+	if o.dryRun || !r.Exists() {
+		// Of a registry that is not there yet nothing is touched, not even its
+		// folder, unless the plan is sound.
+		planned, err := r.Plan(ctx)
+		if err != nil {
+			return false, err
+		}
+		if o.dryRun {
+			return !planned.Empty(), a.showChanges(planned)
+		}
+	}
+	if err := r.Lock(ctx, a.flag.lockTimeout, o.command); err != nil {
+		return false, err
+	}
+	defer func() { err = firstError(err, r.Unlock()) }()
+	planned, err := r.Plan(ctx)
+	if err != nil {
+		return false, firstError(err, r.Abandon())
+	}
+	if planned.Empty() {
+		return false, nil
+	}
+	return true, r.Apply(ctx, planned, o.retain)
+}
+
+func firstError(errs ...error) error {
+	i := slices.IndexFunc(errs, func(err error) bool { return err != nil })
+	if i < 0 {
+		return nil
+	}
+	return errs[i]
+}

@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+
+	"github.com/regctl/regctl/internal/fault"
+)
+
+// neverSet are flags that only a command line can give: they change what a
+// command is, not how it works.
+var neverSet = []string{"help", "version"}
+
+// settleFlags fills in each flag that the command line does not give from the
+// environment (REGCTL_<FLAG>), then from the configuration files.
+func (a *app) settleFlags(cmd *cobra.Command) error {
+	files, err := a.settingsFiles(cmd.Root())
+	if err != nil {
+		return err
+	}
+	var problem error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if problem != nil || f.Changed || slices.Contains(neverSet, f.Name) {
+			return
+		}
+		env := envName(f.Name)
+		if value := a.getenv(env); value != "" {
+			problem = setFlag(cmd, f, env, []string{value})
+			return
+		}
+		for _, file := range files {
+			if file.settings.IsSet(f.Name) {
+				problem = setFlag(cmd, f, file.path, stringsOf(file.settings.Get(f.Name)))
+				return
+			}
+		}
+	})
+	return problem
+}
+
+func envName(flag string) string {
+	return "REGCTL_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+func setFlag(cmd *cobra.Command, f *pflag.Flag, source string, values []string) error {
+	for _, value := range values {
+		if err := cmd.Flags().Set(f.Name, value); err != nil {
+			return fault.Usage(fmt.Sprintf("%s --help says what --%s takes", cmd.CommandPath(), f.Name),
+				"%s: --%s cannot be %q", source, f.Name, value)
+		}
+	}
+	return nil
+}
+
+func stringsOf(v any) []string {
+	list, ok := v.([]any)
+	if !ok {
+		return []string{fmt.Sprint(v)}
+	}
+	out := make([]string, len(list))
+	for i, e := range list {
+		out[i] = fmt.Sprint(e)
+	}
+	return out
+}
+
+// settingsFile is one configuration file: flags by their names.
+type settingsFile struct {
+	path     string
+	settings *viper.Viper
+}
+
+// settingsFiles loads the user's configuration file and the machine's, in the
+// order in which they win. Either may be absent.
+func (a *app) settingsFiles(root *cobra.Command) ([]settingsFile, error) {
+	var files []settingsFile
+	for _, path := range a.settingsPaths() {
+		v := viper.New()
+		v.SetConfigFile(path)
+		err := v.ReadInConfig()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fault.Fail("mend or remove that file", "%s: %w", path, err)
+		}
+		if err := checkKeys(path, v, root); err != nil {
+			return nil, err
+		}
+		files = append(files, settingsFile{path, v})
+	}
+	return files, nil
+}
+
+func (a *app) settingsPaths() []string {
+	var paths []string
+	config := a.getenv("XDG_CONFIG_HOME")
+	if home := a.getenv("HOME"); config == "" && home != "" {
+		config = filepath.Join(home, ".config")
+	}
+	if filepath.IsAbs(config) {
+		paths = append(paths, filepath.Join(config, "regctl", "config.yaml"))
+	}
+	if runtime.GOOS != "windows" {
+		paths = append(paths, string(os.PathSeparator)+filepath.Join("etc", "regctl", "config.yaml"))
+	}
+	return paths
+}
+
+// checkKeys refuses a key that is no flag of any command.
+func checkKeys(path string, v *viper.Viper, root *cobra.Command) error {
+	known := map[string]bool{}
+	collectFlags(root, known)
+	for _, key := range v.AllKeys() {
+		if known[key] {
+			continue
+		}
+		return fault.Usage(fmt.Sprintf("did you mean %s?", nearest(key, known)), "%s: unknown setting %s", path, key)
+	}
+	return nil
+}
+
+func collectFlags(cmd *cobra.Command, into map[string]bool) {
+	add := func(f *pflag.Flag) { into[f.Name] = true }
+	cmd.Flags().VisitAll(add)
+	cmd.PersistentFlags().VisitAll(add)
+	for _, sub := range cmd.Commands() {
+		collectFlags(sub, into)
+	}
+}
+
+func nearest(key string, known map[string]bool) string {
+	best, distance := "", len(key)+100
+	for k := range known {
+		if d := levenshtein.ComputeDistance(key, k); d < distance || d == distance && k < best {
+			best, distance = k, d
+		}
+	}
+	return best
+}

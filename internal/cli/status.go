@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/regctl/regctl/internal/scenario"
+)
+
+func newStatus(a *app) *cobra.Command {
+	var check bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say whether the registry runs, answers, and until when its certificate is good",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := a.find()
+			if err != nil {
+				return err
+			}
+			status, err := r.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := a.ui.Result(status, func(w io.Writer) { printStatus(w, status) }); err != nil {
+				return err
+			}
+			for _, warning := range status.Warnings {
+				a.ui.Warn("%s", warning)
+			}
+			if check && (status.State != scenario.Running || !status.Healthy) {
+				return exitStatus(exitDifferent)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&check, "check", false, "exit status 4 unless the registry runs and answers")
+	return cmd
+}
+
+func printStatus(w io.Writer, s scenario.Status) {
+	if s.State == scenario.Absent {
+		fmt.Fprintf(w, "%s: absent (no registry in %s)\n", s.Name, s.Dir)
+		return
+	}
+	state := s.State
+	if s.State == scenario.Running && !s.Healthy {
+		state = "running, but it does not answer"
+	}
+	fmt.Fprintf(w, "%s: %s\n", s.Name, state)
+	row := func(key, format string, args ...any) {
+		fmt.Fprintf(w, "  %-9s %s\n", key, fmt.Sprintf(format, args...))
+	}
+	row("endpoint", "%s", s.Endpoint)
+	if s.Image != "" {
+		row("runtime", "%s, %s", s.Runtime, s.Image)
+	} else {
+		row("runtime", "%s", s.Runtime)
+	}
+	if s.TLS.NotAfter != nil {
+		days := int(time.Until(*s.TLS.NotAfter).Hours() / 24)
+		row("tls", "%s, until %s (%d days), for %s", s.TLS.Mode, s.TLS.NotAfter.Format(time.DateOnly), days, strings.Join(s.TLS.SANs, ", "))
+	} else {
+		row("tls", "%s", s.TLS.Mode)
+	}
+	if s.TLS.CAFingerprint != "" {
+		row("ca", "%s", s.TLS.CAFingerprint)
+	}
+	if s.Reboot != "" {
+		row("reboot", "%s", s.Reboot)
+	}
+	row("directory", "%s", s.Dir)
+}

@@ -1,0 +1,125 @@
+package scenario
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/regctl/regctl/internal/fault"
+	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/statedir"
+	"github.com/regctl/regctl/internal/step"
+)
+
+// undoTime is how long putting things back may take after an interrupt.
+const undoTime = time.Minute
+
+// Lock makes the registry's folder if there is none and holds it for this
+// command, waiting up to timeout for another. What a killed command left half
+// done is finished first.
+func (r *Registry) Lock(ctx context.Context, timeout time.Duration, command string) error {
+	lock, err := statedir.Claim(ctx, r.Dir, r.Spec.Name, timeout, command)
+	if err != nil {
+		return err
+	}
+	r.lock = lock
+	if err := r.refresh(ctx); err != nil {
+		return errors.Join(err, r.Unlock())
+	}
+	return nil
+}
+
+// Unlock lets the next command go on.
+func (r *Registry) Unlock() error { return r.lock.Release() }
+
+// refresh reads anew, under the lock, what may have changed since Open.
+func (r *Registry) refresh(ctx context.Context) error {
+	now, err := readFile(r.Dir.Spec())
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(now, r.file) {
+		return fault.Fail("run the same command again", "%s changed while we waited", r.Dir.Spec())
+	}
+	if r.site != nil {
+		if _, err := statedir.Recover(ctx, r.Dir, r.site.host); err != nil {
+			return err
+		}
+	}
+	r.state, err = statedir.LoadState(r.Dir)
+	return err
+}
+
+// Apply carries a plan out. When it fails, what it did is put back, a folder made
+// for it included, unless retain is set.
+func (r *Registry) Apply(ctx context.Context, planned step.Planned, retain bool) error {
+	before := r.state
+	r.state.Phase = statedir.PhaseReady
+	r.state.Name, r.state.Runtime = r.Spec.Name, r.Spec.Runtime
+	r.state.UID, r.state.GID = r.site.place.UID, r.site.place.GID
+	r.state.Image = r.site.image
+	r.watch()
+	journal := &statedir.Journal{Dir: r.Dir, State: &r.state}
+	receipts, err := step.Run(ctx, r.site.host, planned, journal)
+	if err == nil || retain {
+		return err
+	}
+	patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+	defer cancel()
+	if undo := step.Undo(patient, r.site.host, receipts); undo != nil {
+		return errors.Join(err, fault.Fail("regctl destroy removes the rest", "putting things back: %w", undo))
+	}
+	before.Batch = r.state.Batch
+	r.state = before
+	return errors.Join(err, r.forget())
+}
+
+// WriteSpec puts regctl.yaml in place and does nothing else.
+func (r *Registry) WriteSpec(ctx context.Context, yaml []byte) error {
+	planned, err := step.Plan(ctx, host.NewLocal(nil), specFile(Place{Dir: r.Dir, SpecYAML: yaml}))
+	if err != nil {
+		return err
+	}
+	_, err = step.Run(ctx, planned.Host, planned, &statedir.Journal{Dir: r.Dir, State: &r.state})
+	return err
+}
+
+// forget writes down the state as it is again after an undo; of a registry that
+// never was, nothing stays.
+func (r *Registry) forget() error {
+	if r.state.Phase == statedir.PhaseCreating && len(r.state.Receipts) == 0 {
+		_, err := statedir.Erase(r.Dir, r.lock)
+		return err
+	}
+	return statedir.Save(r.Dir, r.state)
+}
+
+// Abandon gives up before anything was done: a folder made for the registry goes
+// again.
+func (r *Registry) Abandon() error {
+	if r.state.Phase == statedir.PhaseCreating && len(r.state.Receipts) == 0 {
+		return r.forget()
+	}
+	return nil
+}
+
+// watch tells Progress what the host is doing, in words.
+func (r *Registry) watch() {
+	if r.Progress == nil {
+		return
+	}
+	r.site.host.Progress = func(op host.Op) {
+		switch op.Kind {
+		case host.File, host.Dir, host.Link:
+			return // quick, and named by plan for those who ask
+		}
+		r.Progress(fmt.Sprintf("%s %s", progressVerb[op.Action], r.site.describe(op)))
+	}
+}
+
+var progressVerb = map[host.Action]string{
+	host.Create: "making", host.Change: "changing", host.Remove: "removing",
+	host.Start: "starting", host.Stop: "stopping", host.Restart: "restarting", host.Wait: "waiting for",
+}

@@ -1,0 +1,89 @@
+package scenario
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/regctl/regctl/internal/distconfig"
+	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/secret"
+	"github.com/regctl/regctl/internal/spec"
+	"github.com/regctl/regctl/internal/step"
+)
+
+// config renders serve/config.yml around the registry's HTTP secret, which is
+// made once: with a new one at each start, uploads under way would break.
+type config struct {
+	spec  spec.Spec
+	place Place
+}
+
+func (c config) Name() string { return "config.yml" }
+
+func (c config) secretRef() host.Ref { return fileRef(c.place.Dir.Join("secrets", "http")) }
+func (c config) configRef() host.Ref { return fileRef(c.place.Dir.ServeConfig()) }
+
+func (c config) Reads() []host.Ref { return []host.Ref{c.secretRef(), c.configRef()} }
+
+func (c config) Plan(seen host.Facts) (step.Change, error) {
+	known := seen[c.secretRef()]
+	if known.Exists {
+		return c.planConfig(seen, strings.TrimSpace(string(known.Data)))
+	}
+	change, err := c.planConfig(seen, secret.Mask)
+	if err != nil {
+		return step.Change{}, err
+	}
+	change.Items = append([]step.Item{{
+		Target: c.secretRef().Path, Action: host.Create, Diff: "(new 32-byte secret)",
+	}}, change.Items...)
+	change.Ops = nil
+	change.Make = func(context.Context) ([]host.Op, error) { return c.withNewSecret(seen) }
+	return change, nil
+}
+
+func (c config) withNewSecret(seen host.Facts) ([]host.Op, error) {
+	raw := make([]byte, 32)
+	if _, err := rand.Read(raw); err != nil {
+		return nil, err
+	}
+	text := hex.EncodeToString(raw)
+	change, err := c.planConfig(seen, text)
+	if err != nil {
+		return nil, err
+	}
+	secretOp := writeOp(c.secretRef(), seen,
+		host.Fact{Exists: true, Data: []byte(text + "\n"), Mode: 0o600, UID: ourUID(), GID: ourGID()})
+	return append([]host.Op{secretOp}, change.Ops...), nil
+}
+
+// planConfig compares config.yml with what it should hold for a given secret.
+func (c config) planConfig(seen host.Facts, httpSecret string) (step.Change, error) {
+	want, err := Render(c.spec, c.place, httpSecret)
+	if err != nil {
+		return step.Change{}, err
+	}
+	return step.WriteFile{
+		Path: c.place.Dir.ServeConfig(), Data: want, Mode: 0o600,
+		UID: c.place.UID, GID: c.place.GID, Mask: distconfig.Mask,
+	}.Plan(seen)
+}
+
+// Render gives config.yml as the registry at p would read it.
+func Render(s spec.Spec, p Place, httpSecret string) ([]byte, error) {
+	data, err := distconfig.Render(s, distconfig.Env{
+		Serve: p.ServeAt, Data: p.DataAt, Addr: p.Addr, HTTPSecret: httpSecret, Flavour: p.Flavour,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return data, distconfig.Check(data, p.Flavour)
+}
+
+// extra is regctl-serve.yaml: what distribution has no key for.
+func extra(s spec.Spec) []byte {
+	return fmt.Appendf(nil, "# What the embedded registry reads beside config.yml; written by regctl apply.\nhttp2: %t\n", s.HTTP2)
+}

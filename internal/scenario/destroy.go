@@ -1,0 +1,135 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+
+	"github.com/regctl/regctl/internal/engine"
+	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/statedir"
+	"github.com/regctl/regctl/internal/step"
+)
+
+// Leftover reports whether destroy has something to remove although there is no
+// regctl.yaml: what an interrupted command left, or data that was kept.
+func (r *Registry) Leftover(keepData bool) bool {
+	if r.state.Phase == statedir.PhaseKept {
+		return !keepData
+	}
+	return r.state.Phase != ""
+}
+
+// ConnectForDestroy is Connect where regctl.yaml may be gone or wrong: only the
+// runtime that was used counts.
+func (r *Registry) ConnectForDestroy(ctx context.Context) (err error) {
+	if r.state.Runtime != "" {
+		r.Spec.Runtime = r.state.Runtime
+	}
+	r.site, err = openRuntime(ctx, r)
+	return err
+}
+
+// PlanDestroy lists what Destroy would remove.
+func (r *Registry) PlanDestroy(keepData bool) step.Planned {
+	var planned step.Planned
+	add := func(target, why string) {
+		planned.Changes = append(planned.Changes, step.Named{Step: "destroy", Change: step.Change{
+			Items: []step.Item{{Target: target, Action: host.Remove, Diff: why}},
+		}})
+	}
+	for _, receipt := range slices.Backward(r.state.Receipts) {
+		switch {
+		case keepData && r.holdsData(receipt):
+		case receipt.Before.Exists:
+			add(receipt.Path, "(put back as it was before)")
+		case receipt.Kind == host.File || receipt.Kind == host.Dir || receipt.Kind == host.Link:
+			add(receipt.Path, "")
+		default:
+			add(receipt.Ref.String(), "")
+		}
+	}
+	for _, dir := range slices.Backward(r.state.Made) {
+		if !keepData {
+			add(dir, "")
+		}
+	}
+	return planned
+}
+
+// holdsData reports whether a receipt is of the folder or volume with the images.
+func (r *Registry) holdsData(receipt host.Receipt) bool {
+	return receipt.Kind == engine.KindVolume || receipt.Path == r.Dir.Data()
+}
+
+// Destroy removes what regctl made, by its record: first what runs, then images
+// and logs, then files, at last the record itself. Killed halfway, a second
+// Destroy finishes. It returns what it left because it holds something that
+// regctl did not make, or was told to keep.
+func (r *Registry) Destroy(ctx context.Context, keepData bool) (kept []string, err error) {
+	var running, files, data []host.Receipt
+	for _, receipt := range r.state.Receipts {
+		switch plain := receipt.Kind == host.File || receipt.Kind == host.Dir || receipt.Kind == host.Link; {
+		case keepData && r.holdsData(receipt):
+			data = append(data, receipt)
+		case plain:
+			files = append(files, receipt)
+		default:
+			running = append(running, receipt)
+		}
+	}
+	r.watch()
+	if err := step.Undo(ctx, r.site.host, running); err != nil {
+		return nil, err
+	}
+	if err := r.removeTrees(ctx, keepData); err != nil {
+		return nil, err
+	}
+	if err := step.Undo(ctx, r.site.host, files); err != nil {
+		return nil, err
+	}
+	kept, err = step.Left(ctx, r.site.host, files)
+	if err != nil {
+		return kept, err
+	}
+	if len(data) > 0 {
+		return append(kept, paths(data)...), r.keep(data)
+	}
+	left, err := statedir.Erase(r.Dir, r.lock)
+	return append(kept, left...), err
+}
+
+// removeTrees removes the folders that the registry itself writes to.
+func (r *Registry) removeTrees(ctx context.Context, keepData bool) error {
+	trees := []string{r.Dir.Logs()}
+	if !keepData {
+		trees = append(trees, r.Dir.Data())
+	}
+	var ops []host.Op
+	for _, path := range trees {
+		made := slices.ContainsFunc(r.state.Receipts, func(known host.Receipt) bool { return known.Path == path })
+		if made {
+			ops = append(ops, host.Op{Ref: host.Ref{Kind: kindTree, Path: path}, Action: host.Remove, Before: host.AnyBefore})
+		}
+	}
+	_, err := r.site.host.Do(ctx, ops)
+	return err
+}
+
+// keep leaves a record of the data and whose it is, for the next init or destroy.
+func (r *Registry) keep(data []host.Receipt) error {
+	r.state = statedir.State{
+		Name: r.state.Name, Phase: statedir.PhaseKept, Runtime: r.state.Runtime,
+		Made: r.state.Made, CreatedAt: r.state.CreatedAt, Receipts: data,
+	}
+	return errors.Join(statedir.Save(r.Dir, r.state), os.Remove(r.Dir.LockFile()))
+}
+
+func paths(receipts []host.Receipt) []string {
+	var all []string
+	for _, r := range receipts {
+		all = append(all, r.Path)
+	}
+	return all
+}

@@ -1,0 +1,205 @@
+package scenario
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/netip"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/regctl/regctl/internal/distconfig"
+	"github.com/regctl/regctl/internal/engine"
+	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/image"
+	"github.com/regctl/regctl/internal/spec"
+	"github.com/regctl/regctl/internal/statedir"
+	"github.com/regctl/regctl/internal/step"
+)
+
+// Where a registry in a container finds its files, and listens.
+const (
+	containerServe  = "/serve"
+	containerConfig = containerServe + "/config.yml"
+	containerData   = "/var/lib/registry"
+	containerPort   = 5000
+)
+
+// dockerPlace is where a container sees its files. Whom it runs as is left out:
+// only the engine knows.
+func dockerPlace(dir statedir.Dir) Place {
+	return Place{
+		Dir: dir, Now: time.Now(), Flavour: distconfig.Embedded,
+		ServeAt: containerServe, DataAt: containerData, Addr: ":" + strconv.Itoa(containerPort),
+	}
+}
+
+// dockerSite runs the registry as a container of this machine's Docker Engine.
+func dockerSite(ctx context.Context, r *Registry) (*site, error) {
+	docker, err := engine.OpenDocker(ctx, r.getenv)
+	if err != nil {
+		return nil, err
+	}
+	user, err := docker.ServeUser(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := chosenImage{}
+	if r.Spec.Image != "" {
+		err = c.stock(ctx, docker, r.Spec.Image)
+	} else {
+		err = c.ours(ctx, docker, r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := dockerPlace(r.Dir)
+	p.UID, p.GID, p.Flavour = user.UID, user.GID, c.flavour
+	want := container(r.Spec, r.Dir, user.Container, c)
+	ref := host.Ref{Kind: engine.KindContainer, Path: want.Name}
+	p.Runtime = []step.Step{
+		c.step,
+		engine.ContainerStep{Want: want, RestartIf: restartFiles(r.Dir, r.Spec.Image != "")},
+		engine.WaitStep{Endpoint: ownEndpoint(r.Spec), Container: want.Name, After: []host.Ref{ref}},
+	}
+	if volume := r.Spec.Storage.Volume; volume != "" {
+		made := engine.Volume{Name: volume, Registry: r.Spec.Name, Dir: string(r.Dir), UID: p.UID, GID: p.GID}
+		p.Runtime = append([]step.Step{engine.VolumeStep{Want: made}}, p.Runtime...)
+	}
+	s := newDockerSite(docker, r.Dir, want.Name, engine.Images{Exe: c.exe, Info: c.info, Progress: r.Progress})
+	s.place, s.image = p, statedir.Image(c.info)
+	s.preflight = func(ctx context.Context) error { return docker.CheckPorts(ctx, want) }
+	return s, nil
+}
+
+// newDockerSite is what destroy needs too: the engine, and what runs in it.
+func newDockerSite(docker *engine.Docker, dir statedir.Dir, name string, images engine.Images) *site {
+	return &site{
+		host:    host.NewLocal(withOurs(docker.Handlers(string(dir), images))),
+		runtime: containerRuntime{docker, string(dir), name},
+		runs:    host.Ref{Kind: engine.KindContainer, Path: name},
+		isRunning: func(f host.Fact) bool {
+			var c struct{ Running bool }
+			return json.Unmarshal(f.Data, &c) == nil && c.Running
+		},
+	}
+}
+
+// chosenImage is what the container runs, and how.
+type chosenImage struct {
+	step                     step.Step
+	exe                      string
+	info                     image.Info // of a stock image only Ref
+	flavour                  distconfig.Flavour
+	entrypoint, args, health []string
+	env                      []string
+}
+
+// ours is the image made of our own executable.
+func (c *chosenImage) ours(ctx context.Context, docker *engine.Docker, r *Registry) (err error) {
+	if c.exe = r.Spec.LinuxBinary; c.exe == "" {
+		if c.exe, err = image.Executable(); err != nil {
+			return err
+		}
+	}
+	if c.info, err = image.Describe(c.exe, image.Info(r.state.Image)); err != nil {
+		return err
+	}
+	c.step = engine.OurImage(c.info)
+	c.flavour = distconfig.Embedded
+	c.args = []string{"serve", containerConfig}
+	c.health = []string{image.Entrypoint, "probe", containerConfig}
+	return docker.Runs(ctx, c.info)
+}
+
+// stock is an image that the operator named. It has to be asked which version it
+// holds, so it is pulled if the engine has not got it.
+func (c *chosenImage) stock(ctx context.Context, docker *engine.Docker, ref string) error {
+	if err := docker.Fetch(ctx, ref); err != nil {
+		return err
+	}
+	about, err := docker.InspectStock(ctx, ref, containerConfig)
+	if err != nil {
+		return err
+	}
+	c.info.Ref = ref
+	c.step = engine.StockImage(ref)
+	c.entrypoint, c.args, c.env = about.Entrypoint, about.Args, about.Env
+	c.flavour = distconfig.Stock3
+	if about.Major == 2 {
+		c.flavour = distconfig.Stock2
+	}
+	return nil
+}
+
+// container is how the registry's container should be.
+func container(s spec.Spec, dir statedir.Dir, user string, c chosenImage) engine.Container {
+	want := engine.Container{
+		Name: s.Name, Registry: s.Name, Dir: string(dir), User: user,
+		Image: c.info.Ref, Entrypoint: c.entrypoint, Args: c.args, Env: c.env, Health: c.health,
+		Publish:  []engine.Port{{Host: uint16(s.Port), Container: containerPort}},
+		Mounts:   []engine.Mount{{Source: dir.Serve(), Target: containerServe, ReadOnly: true}},
+		AddHosts: s.AddHosts,
+	}
+	if addr, err := netip.ParseAddr(s.Bind); err == nil && !addr.IsUnspecified() {
+		want.Publish[0].IP = addr
+	}
+	switch {
+	case s.Storage.Driver != spec.StorageFilesystem:
+	case s.Storage.Volume != "":
+		want.Mounts = append(want.Mounts, engine.Mount{Source: s.Storage.Volume, Target: containerData, Volume: true})
+	default:
+		want.Mounts = append(want.Mounts, engine.Mount{Source: dir.Data(), Target: containerData})
+	}
+	return want
+}
+
+// containerRuntime asks the engine about one container.
+type containerRuntime struct {
+	docker    *engine.Docker
+	dir, name string
+}
+
+func (c containerRuntime) Inspect(ctx context.Context) (engine.Status, error) {
+	found, err := c.docker.Inspect(ctx, c.dir, c.name)
+	if found.Foreign != "" {
+		return engine.Status{State: Absent}, err
+	}
+	return found.Status, err
+}
+
+// RebootCover needs no words: the engine starts its containers.
+func (c containerRuntime) RebootCover(context.Context) string { return "" }
+
+func (c containerRuntime) Logs(ctx context.Context, follow bool, tail int, w io.Writer) error {
+	o := engine.LogOptions{Follow: follow}
+	if tail >= 0 {
+		o.Tail = strconv.Itoa(tail)
+	}
+	return c.docker.Logs(ctx, c.name, o, w, w)
+}
+
+// ownEndpoint is the registry as this machine itself reaches it, whatever its
+// name resolves to.
+func ownEndpoint(s spec.Spec) engine.Endpoint {
+	addr, err := netip.ParseAddr(s.Bind)
+	if err != nil || addr.IsUnspecified() {
+		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return engine.Endpoint{URL: s.Endpoint(), Addr: netip.AddrPortFrom(addr, uint16(s.Port)).String()}
+}
+
+// flavourOf guesses a stock image's version by its name, for a rendering that
+// asks no engine.
+func flavourOf(ref string) distconfig.Flavour {
+	_, tag, _ := strings.Cut(path.Base(ref), ":")
+	switch {
+	case ref == "":
+		return distconfig.Embedded
+	case tag == "2" || strings.HasPrefix(tag, "2."):
+		return distconfig.Stock2
+	}
+	return distconfig.Stock3
+}

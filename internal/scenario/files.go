@@ -1,0 +1,22 @@
+package scenario
+
+import (
+	"github.com/regctl/regctl/internal/spec"
+	"github.com/regctl/regctl/internal/step"
+)
+
+// ownCertificate is --tls files: a pair that the operator brings, checked and
+// copied to where the registry reads it.
+func ownCertificate(s spec.Spec, p Place) []step.Step {
+	return join(
+		folders(s, p),
+		specFile(p),
+		[]step.Step{
+			step.MakeDir{Path: p.Dir.ServeTLS(), Mode: 0o700, UID: p.UID, GID: p.GID},
+			broughtPair{spec: s, place: p},
+		},
+		certificateLinks(p),
+		configuration(s, p),
+		p.Runtime,
+	)
+}

@@ -1,0 +1,43 @@
+package scenario
+
+import (
+	"context"
+
+	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/statedir"
+	"github.com/regctl/regctl/internal/step"
+)
+
+// PlanPower plans to stop or restart what runs. What does not run is not started.
+func (r *Registry) PlanPower(ctx context.Context, action host.Action) (step.Planned, error) {
+	return step.Plan(ctx, r.site.host, []step.Step{power{r.site.runs, r.site.want, action, r.site.isRunning}})
+}
+
+// Power carries out what PlanPower planned.
+func (r *Registry) Power(ctx context.Context, planned step.Planned) error {
+	r.watch()
+	_, err := step.Run(ctx, r.site.host, planned, &statedir.Journal{Dir: r.Dir, State: &r.state})
+	return err
+}
+
+// power stops or restarts one container, process or unit.
+type power struct {
+	ref     host.Ref
+	want    host.Fact
+	action  host.Action
+	running func(host.Fact) bool
+}
+
+func (p power) Name() string      { return p.ref.String() }
+func (p power) Reads() []host.Ref { return []host.Ref{p.ref} }
+
+func (p power) Plan(seen host.Facts) (step.Change, error) {
+	now := seen[p.ref]
+	if !now.Exists || now.Foreign != "" || !p.running(now) {
+		return step.Change{}, nil
+	}
+	return step.Change{
+		Items: []step.Item{{Target: p.ref.String(), Action: p.action}},
+		Ops:   []host.Op{{Ref: p.ref, Action: p.action, Want: p.want, Before: now.Hash()}},
+	}, nil
+}

@@ -1,0 +1,93 @@
+package scenario
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/regctl/regctl/internal/distconfig"
+	"github.com/regctl/regctl/internal/engine"
+	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/image"
+	"github.com/regctl/regctl/internal/spec"
+)
+
+// serveID is the unprivileged user and group that a registry runs as when root
+// sets it up.
+const serveID = image.User
+
+// drain is how long a registry may take to finish its requests when it stops.
+const drain = 10 * time.Second
+
+// processSite runs the registry as a process of this machine.
+func processSite(r *Registry) (*site, error) {
+	p := processPlace(r, r.Spec)
+	options, err := processOptions(r, p)
+	if err != nil {
+		return nil, err
+	}
+	steps, err := engine.ProcessSteps(options)
+	if err != nil {
+		return nil, err
+	}
+	want, err := options.Want()
+	if err != nil {
+		return nil, err
+	}
+	p.Runtime = steps
+	return &site{
+		host:    host.NewLocal(withOurs(processHandlers())),
+		place:   p,
+		runtime: options,
+		runs:    options.Ref(), want: want,
+		isRunning: func(f host.Fact) bool {
+			var unit struct{ Active bool }
+			return !options.Systemd || json.Unmarshal(f.Data, &unit) == nil && unit.Active
+		},
+		preflight: func(ctx context.Context) error {
+			status, err := options.Inspect(ctx)
+			if err != nil {
+				return err
+			}
+			return processPortFree(ctx, r.Dir, p.Addr, status.State == Running)
+		},
+	}, nil
+}
+
+func processOptions(r *Registry, p Place) (engine.ProcessOptions, error) {
+	exe, err := image.Executable()
+	return engine.ProcessOptions{
+		Name: r.Spec.Name, Dir: r.Dir, UID: p.UID, GID: p.GID, Drain: drain, Source: exe,
+		Data:        p.DataAt,
+		RestartIf:   restartFiles(r.Dir, false),
+		Supervision: engine.FindSupervision(),
+	}, err
+}
+
+func processHandlers() map[host.Kind]host.Handler {
+	return map[host.Kind]host.Handler{
+		engine.KindProcess: engine.Processes{Drain: drain},
+		engine.KindBinary:  engine.Binary{},
+		engine.KindUnit:    engine.Systemd{},
+		engine.KindCrontab: engine.Crontab{},
+	}
+}
+
+// processPlace is where a process sees its files: where they are.
+func processPlace(r *Registry, s spec.Spec) Place {
+	uid, gid := os.Geteuid(), os.Getegid()
+	if uid == 0 {
+		uid, gid = serveID, serveID
+	}
+	p := Place{
+		Dir: r.Dir, UID: uid, GID: gid, Now: time.Now(), Flavour: distconfig.Embedded,
+		ServeAt: r.Dir.Serve(), Addr: net.JoinHostPort(s.Bind, strconv.Itoa(s.Port)),
+	}
+	if s.Storage.Driver == spec.StorageFilesystem {
+		p.DataAt = r.Dir.Data()
+	}
+	return p
+}

@@ -1,0 +1,173 @@
+package scenario
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/regctl/regctl/internal/engine"
+	"github.com/regctl/regctl/internal/fault"
+	"github.com/regctl/regctl/internal/spec"
+	"github.com/regctl/regctl/internal/statedir"
+	"github.com/regctl/regctl/internal/step"
+)
+
+// Registry is one registry on this machine: what is wanted of it, what was
+// applied, and, once connected, the means to change it.
+type Registry struct {
+	Dir     statedir.Dir
+	Spec    spec.Spec // what is wanted; of a registry that does not exist yet, the defaults
+	NoStart bool      // write everything, run nothing
+	// Progress, when set, is told of each thing before it is done.
+	Progress func(string)
+
+	getenv func(string) string
+	exists bool
+	file   []byte // regctl.yaml as read
+	write  []byte // regctl.yaml as it should become; nil leaves it
+	state  statedir.State
+	lock   *statedir.Lock
+	site   *site
+}
+
+// Open reads what there is in dir. An absent or empty folder is a registry that
+// does not exist yet, to be called name; a folder that holds something else is
+// refused.
+func Open(dir statedir.Dir, name string, getenv func(string) string) (*Registry, error) {
+	r := &Registry{Dir: dir, getenv: getenv, Spec: spec.Default()}
+	if name != "" {
+		r.Spec.Name = name
+	}
+	class, err := statedir.Classify(dir)
+	if err != nil {
+		return nil, err
+	}
+	switch class.Kind {
+	case statedir.Foreign:
+		return nil, statedir.ForeignFault(dir, class)
+	case statedir.Absent, statedir.Empty:
+		return r, nil
+	}
+	if r.state, err = statedir.LoadState(dir); err != nil {
+		return nil, err
+	}
+	if r.file, err = readFile(dir.Spec()); err != nil {
+		return nil, err
+	}
+	if r.file == nil {
+		if r.state.Name != "" {
+			r.Spec.Name = r.state.Name
+		}
+		return r, nil
+	}
+	r.exists = true
+	r.Spec, err = spec.Parse(dir.Spec(), r.file)
+	return r, err
+}
+
+// readFile gives nil for a file that is not there.
+func readFile(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// Exists reports whether there is a regctl.yaml to go by.
+func (r *Registry) Exists() bool { return r.exists }
+
+// Name is what the registry is called.
+func (r *Registry) Name() string { return r.Spec.Name }
+
+// Want makes s what is wanted of a registry that does not exist yet.
+func (r *Registry) Want(s spec.Spec) error {
+	data, err := spec.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return r.WantFile(s, data)
+}
+
+// WantFile makes a whole regctl.yaml, already parsed as s, what is wanted.
+func (r *Registry) WantFile(s spec.Spec, data []byte) error {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	if r.exists && r.Spec.Name != s.Name {
+		return fault.Usage("a registry keeps its name; regctl init --name makes another", "name: %s -> %s", r.Spec.Name, s.Name)
+	}
+	r.Spec = s
+	if !bytes.Equal(data, r.file) {
+		r.write = data
+	}
+	return nil
+}
+
+// PickRuntime settles --runtime auto: docker where it is configured or
+// installed, whether it answers or not, else process.
+func (r *Registry) PickRuntime() string {
+	if engine.DockerAvailable(r.getenv) {
+		return spec.RuntimeDocker
+	}
+	return spec.RuntimeProcess
+}
+
+// Connect opens the runtime and finds out what the steps must know of the
+// machine. It changes nothing.
+func (r *Registry) Connect(ctx context.Context) (err error) {
+	if err := r.Spec.Validate(); err != nil {
+		return err
+	}
+	r.site, err = openSite(ctx, r)
+	return err
+}
+
+// Plan compares the machine with what is wanted.
+func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
+	p := r.site.place
+	p.SpecYAML = r.write
+	if r.NoStart {
+		p.Runtime = nil
+	} else if err := r.site.preflight(ctx); err != nil {
+		return step.Planned{}, err
+	}
+	return step.Plan(ctx, r.site.host, Steps(r.Spec, p))
+}
+
+// RenderConfig gives config.yml for s as the registry would get it. It needs
+// neither a registry nor a runtime that answers.
+func (r *Registry) RenderConfig(s spec.Spec) ([]byte, error) {
+	if len(s.Hosts) == 0 {
+		s.Hosts = []string{"localhost"}
+	}
+	if s.Runtime == "" {
+		s.Runtime = r.PickRuntime()
+	}
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	secret, err := readFile(r.Dir.Join("secrets", "http"))
+	if err != nil {
+		return nil, err
+	}
+	if secret == nil {
+		secret = []byte("made by init")
+	}
+	place := processPlace(r, s)
+	if s.Runtime == spec.RuntimeDocker {
+		place = dockerPlace(r.Dir)
+		place.Flavour = flavourOf(s.Image)
+	}
+	return Render(s, place, strings.TrimSpace(string(secret)))
+}
+
+// Logs copies what the registry logged to w: the last tail lines (all when
+// negative), and with follow what comes until ctx is done.
+func (r *Registry) Logs(ctx context.Context, follow bool, tail int, w io.Writer) error {
+	return r.site.runtime.Logs(ctx, follow, tail, w)
+}

@@ -1,0 +1,92 @@
+// Package scenario turns a spec into the list of steps that makes it so. Each
+// way of running a registry is a literal list, one file each; init, plan, apply
+// and dry runs are that same list run differently.
+package scenario
+
+import (
+	"time"
+
+	"github.com/regctl/regctl/internal/distconfig"
+	"github.com/regctl/regctl/internal/spec"
+	"github.com/regctl/regctl/internal/statedir"
+	"github.com/regctl/regctl/internal/step"
+)
+
+// Place is what the steps must know of the machine and the runtime, found out
+// before they are listed.
+type Place struct {
+	Dir      statedir.Dir
+	UID, GID int // owner of serve/ and data/, as this machine counts
+	Now      time.Time
+	Flavour  distconfig.Flavour
+	// ServeAt and DataAt are where the registry process sees DIR/serve and its
+	// data, Addr where it listens.
+	ServeAt, DataAt, Addr string
+	// Runtime are the steps that run the registry, in order: image, container,
+	// wait for an answer, or their likes for a process. Empty with --no-start.
+	Runtime []step.Step
+	// SpecYAML is regctl.yaml as it should be; nil leaves the file alone.
+	SpecYAML []byte
+}
+
+// Steps lists what makes the registry of s so at p.
+func Steps(s spec.Spec, p Place) []step.Step {
+	switch s.TLS.Mode {
+	case spec.TLSNone:
+		return plainHTTP(s, p)
+	case spec.TLSFiles:
+		return ownCertificate(s, p)
+	default:
+		return selfSigned(s, p)
+	}
+}
+
+// folders are the directories inside DIR, which exists already. Those of the
+// registry belong to the user it runs as; the rest are ours alone.
+func folders(s spec.Spec, p Place) []step.Step {
+	list := []step.Step{
+		step.MakeDir{Path: p.Dir.Secrets(), Mode: 0o700, UID: ourUID(), GID: ourGID()},
+		step.MakeDir{Path: p.Dir.Certs(), Mode: 0o700, UID: ourUID(), GID: ourGID()},
+		step.MakeDir{Path: p.Dir.Serve(), Mode: 0o700, UID: p.UID, GID: p.GID},
+		step.MakeDir{Path: p.Dir.Join("serve", "ctl"), Mode: 0o700, UID: p.UID, GID: p.GID},
+	}
+	if s.Storage.Driver == spec.StorageFilesystem && s.Storage.Volume == "" {
+		list = append(list, step.MakeDir{Path: p.Dir.Data(), Mode: 0o700, UID: p.UID, GID: p.GID})
+	}
+	return list
+}
+
+// specFile writes regctl.yaml where the command made or changed it.
+func specFile(p Place) []step.Step {
+	if p.SpecYAML == nil {
+		return nil
+	}
+	return []step.Step{step.WriteFile{Path: p.Dir.Spec(), Data: p.SpecYAML, Mode: 0o600, UID: ourUID(), GID: ourGID()}}
+}
+
+// configuration is what the registry reads: config.yml, what distribution has no
+// key for, and the link by which people find the first.
+func configuration(s spec.Spec, p Place) []step.Step {
+	return []step.Step{
+		config{spec: s, place: p},
+		step.WriteFile{Path: p.Dir.ServeExtra(), Data: extra(s), Mode: 0o600, UID: p.UID, GID: p.GID},
+		step.MakeLink{Path: p.Dir.Join("config.yml"), Target: "serve/config.yml"},
+	}
+}
+
+// certificateLinks are the names under which people look for the pair.
+func certificateLinks(p Place) []step.Step {
+	return []step.Step{
+		step.MakeLink{Path: p.Dir.Join("certs", "domain.crt"), Target: "../serve/tls/current/crt"},
+		step.MakeLink{Path: p.Dir.Join("certs", "domain.key"), Target: "../serve/tls/current/key"},
+	}
+}
+
+// join puts lists of steps one after the other.
+func join(lists ...[]step.Step) []step.Step {
+	var all []step.Step
+	for _, l := range lists {
+		all = append(all, l...)
+	}
+	return all
+}

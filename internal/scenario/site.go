@@ -1,0 +1,84 @@
+package scenario
+
+import (
+	"context"
+	"io"
+	"maps"
+
+	"github.com/regctl/regctl/internal/engine"
+	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/image"
+	"github.com/regctl/regctl/internal/spec"
+	"github.com/regctl/regctl/internal/statedir"
+)
+
+// runtime is what the running registry can be asked.
+type runtime interface {
+	Inspect(ctx context.Context) (engine.Status, error)
+	Logs(ctx context.Context, follow bool, tail int, w io.Writer) error
+	// RebootCover says what starts the registry after a reboot; "" where that goes
+	// without saying.
+	RebootCover(ctx context.Context) string
+}
+
+// site is the registry's machine made ready for its steps.
+type site struct {
+	host      *host.Local
+	place     Place
+	runtime   runtime
+	runs      host.Ref  // the container, process or unit
+	want      host.Fact // what runs, as a restart must have it; not needed for a container
+	isRunning func(host.Fact) bool
+	image     statedir.Image
+	// preflight refuses what cannot succeed, such as a port that is taken.
+	preflight func(context.Context) error
+}
+
+// openSite opens the runtime that the spec names.
+func openSite(ctx context.Context, r *Registry) (*site, error) {
+	if r.Spec.Runtime == spec.RuntimeProcess {
+		return processSite(r)
+	}
+	return dockerSite(ctx, r)
+}
+
+// openRuntime is openSite for commands that change nothing: it asks for no more
+// than a status needs.
+func openRuntime(ctx context.Context, r *Registry) (*site, error) {
+	if r.Spec.Runtime == spec.RuntimeProcess {
+		return processSite(r)
+	}
+	docker, err := engine.OpenDocker(ctx, r.getenv)
+	if err != nil {
+		return nil, err
+	}
+	exe, err := image.Executable()
+	return newDockerSite(docker, r.Dir, r.Spec.Name, engine.Images{Exe: exe, Info: image.Info(r.state.Image)}), err
+}
+
+// withOurs adds the kinds of thing that every site knows.
+func withOurs(handlers map[host.Kind]host.Handler) map[host.Kind]host.Handler {
+	all := map[host.Kind]host.Handler{kindTree: trees{}}
+	maps.Copy(all, handlers)
+	return all
+}
+
+// describe names what an op is about, for people.
+func (s *site) describe(op host.Op) string {
+	switch op.Kind {
+	case engine.KindProcess:
+		return "the registry's process"
+	case engine.KindReady:
+		return op.Path + " to answer"
+	}
+	return op.Ref.String()
+}
+
+// restartFiles are those that the registry reads only when it starts.
+func restartFiles(dir statedir.Dir, stock bool) []host.Ref {
+	refs := []host.Ref{fileRef(dir.ServeConfig()), fileRef(dir.ServeExtra())}
+	if stock {
+		refs = append(refs, host.Ref{Kind: host.Link, Path: dir.Join("serve", "tls", "current")})
+	}
+	return refs
+}

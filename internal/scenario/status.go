@@ -1,0 +1,164 @@
+package scenario
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/regctl/regctl/internal/machine"
+	"github.com/regctl/regctl/internal/pki"
+	"github.com/regctl/regctl/internal/spec"
+)
+
+// States of a registry.
+const (
+	Running  = "running"
+	Stopped  = "stopped"
+	Degraded = "degraded"
+	Absent   = "absent"
+)
+
+// Status is how a registry is. It is what status prints, so its keys are part of
+// the command line's contract.
+type Status struct {
+	SchemaVersion int            `json:"schemaVersion"`
+	Name          string         `json:"name"`
+	Dir           string         `json:"dir"`
+	Endpoint      string         `json:"endpoint"`
+	Runtime       string         `json:"runtime"`
+	State         string         `json:"state"`   // running, stopped, degraded or absent
+	Healthy       bool           `json:"healthy"` // it answered a request just now
+	Image         string         `json:"image"`
+	TLS           StatusTLS      `json:"tls"`
+	Auth          StatusAuth     `json:"auth"`
+	Clients       []StatusClient `json:"clients"`
+	Reboot        string         `json:"reboot,omitempty"` // what starts it after a reboot
+	Warnings      []string       `json:"warnings,omitempty"`
+}
+
+// StatusTLS is the certificate on disk.
+type StatusTLS struct {
+	Mode          string     `json:"mode"`
+	NotAfter      *time.Time `json:"notAfter"`
+	SANs          []string   `json:"sans"`
+	CAFingerprint string     `json:"caFingerprint"` // SHA-256, of certs/ca.crt
+}
+
+// StatusAuth is who may come in.
+type StatusAuth struct {
+	Mode  string `json:"mode"`
+	Users int    `json:"users"`
+}
+
+// StatusClient is a host that trusts the registry.
+type StatusClient struct {
+	Host     string     `json:"host"`
+	Stores   []string   `json:"stores"`
+	Verified *bool      `json:"verified"`
+	LastSeen *time.Time `json:"lastSeen"`
+}
+
+// probeTime is how long the registry may take to answer status.
+const probeTime = 3 * time.Second
+
+// Status asks the runtime and the registry itself.
+func (r *Registry) Status(ctx context.Context) (Status, error) {
+	s := Status{
+		SchemaVersion: 1, Name: r.Name(), Dir: string(r.Dir), State: Absent,
+		TLS: StatusTLS{SANs: []string{}}, Auth: StatusAuth{Mode: "none"}, Clients: []StatusClient{},
+	}
+	if !r.exists {
+		return s, nil
+	}
+	s.Endpoint, s.Runtime, s.TLS.Mode = r.Spec.Endpoint(), r.Spec.Runtime, r.Spec.TLS.Mode
+	for mode := range asMap(r.Spec.Config["auth"]) {
+		s.Auth.Mode = mode
+	}
+	r.describeTLS(&s.TLS)
+	s.Warnings = r.strangeAddresses()
+	site, err := openRuntime(ctx, r)
+	if err != nil {
+		return s, err
+	}
+	found, err := site.runtime.Inspect(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.Image = found.Image
+	s.Reboot = site.runtime.RebootCover(ctx)
+	switch found.State {
+	case Running:
+		s.State = Running
+		s.Healthy = r.answers(ctx)
+	case Stopped, Absent:
+		s.State = Stopped // what is wanted is written down, so it can be started
+	default:
+		s.State = Degraded
+	}
+	return s, nil
+}
+
+func (r *Registry) describeTLS(t *StatusTLS) {
+	if t.Mode == spec.TLSNone {
+		return
+	}
+	t.CAFingerprint = r.CAFingerprint()
+	info, err := inspectFile(r.Dir.Join("serve", "tls", "current", "crt"))
+	if err != nil {
+		return
+	}
+	t.NotAfter = &info.NotAfter
+	t.SANs = append(t.SANs, info.DNSNames...)
+	for _, ip := range info.IPs {
+		t.SANs = append(t.SANs, ip.String())
+	}
+}
+
+// CAFingerprint is that of certs/ca.crt, or "".
+func (r *Registry) CAFingerprint() string {
+	info, err := inspectFile(r.Dir.Join("certs", "ca.crt"))
+	if err != nil || r.Spec.TLS.Mode == spec.TLSNone {
+		return ""
+	}
+	return info.Fingerprint
+}
+
+func inspectFile(path string) (pki.Info, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return pki.Info{}, err
+	}
+	return pki.Inspect(data)
+}
+
+// strangeAddresses warns of addresses that the machine has got since init, where
+// init took all that there were.
+func (r *Registry) strangeAddresses() []string {
+	if !slices.Contains(r.Spec.Hosts, "localhost") {
+		return nil
+	}
+	var warnings []string
+	for _, ip := range machine.Addresses() {
+		if !slices.Contains(r.Spec.Hosts, ip) {
+			warnings = append(warnings, "this machine has an address that the certificate does not name: "+ip+
+				"; add it to hosts in "+r.Dir.Spec()+" and run regctl apply")
+		}
+	}
+	return warnings
+}
+
+// answers reports whether a client that trusts the registry gets an answer.
+func (r *Registry) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	endpoint := ownEndpoint(r.Spec)
+	if r.Spec.TLS.Mode == spec.TLSSelfSigned {
+		endpoint.CA, _ = readFile(r.Dir.Join("certs", "ca.crt"))
+	}
+	return endpoint.Probe(ctx) == nil
+}
+
+func asMap(v any) map[string]any {
+	m, _ := v.(map[string]any)
+	return m
+}
