@@ -19,6 +19,10 @@ import (
 // drainTime is how long a registry may finish its requests before it is killed.
 const drainTime = 30 * time.Second
 
+// opTime is how long an engine may take for one op, two drains included, before it
+// counts as dead.
+const opTime = 3 * time.Minute
+
 // Containers is the host.Handler of KindContainer for the registry in Dir. A
 // container of another directory's registry is somebody else's.
 //
@@ -102,8 +106,14 @@ func (h Containers) findSide(ctx context.Context, name string) (*found, error) {
 	return f, nil
 }
 
-// Do implements host.Handler.
+// Do implements host.Handler. It goes on to the end when ctx ends: a request that
+// is given up may still be carried out by the engine, behind our back.
 func (h Containers) Do(ctx context.Context, op host.Op) (host.Fact, error) {
+	if err := ctx.Err(); err != nil {
+		return host.Fact{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), opTime)
+	defer cancel()
 	var err error
 	switch op.Action {
 	case host.Remove:
@@ -191,9 +201,9 @@ func (h Containers) replace(ctx context.Context, old *found, want containerFact)
 	return h.remove(ctx, sideName(want.Name))
 }
 
-// putBack makes old the container again, also when ctx has ended.
+// putBack makes old the container again, also when time has run out.
 func (h Containers) putBack(ctx context.Context, name string, old *found) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), opTime)
 	defer cancel()
 	now, err := h.find(ctx, name)
 	if err == nil && now != nil && now.id != old.id {
@@ -233,9 +243,7 @@ func (h Containers) create(ctx context.Context, want containerFact) error {
 		return nil
 	}
 	if err := h.start(ctx, want.Name); err != nil {
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-		defer cancel()
-		return errors.Join(err, h.remove(clean, want.Name))
+		return errors.Join(err, h.remove(ctx, want.Name))
 	}
 	return nil
 }

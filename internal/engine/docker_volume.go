@@ -68,8 +68,13 @@ func (h Volumes) Look(ctx context.Context, name string) (host.Fact, error) {
 	return host.Fact{Exists: true, Data: []byte(spec)}, nil
 }
 
-// Do implements host.Handler.
+// Do implements host.Handler. It goes on to the end when ctx ends.
 func (h Volumes) Do(ctx context.Context, op host.Op) (host.Fact, error) {
+	if err := ctx.Err(); err != nil {
+		return host.Fact{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), opTime)
+	defer cancel()
 	var err error
 	if op.Action == host.Remove {
 		err = h.remove(ctx, op.Path)
