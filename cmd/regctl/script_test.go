@@ -27,11 +27,13 @@ func TestScripts(t *testing.T) {
 		Setup:     func(env *testscript.Env) error { return setup(env, bin) },
 		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport":   freePort,
+			"appendto":   appendTo,
 			"eventually": eventually,
-			"status":     exitStatus,
-			"pushpull":   pushPull,
+			"freeport":   freePort,
 			"listing":    listing,
+			"oneerror":   oneError,
+			"pushpull":   pushPull,
+			"status":     exitStatus,
 		},
 	})
 }
@@ -174,7 +176,7 @@ func docker(ts *testscript.TestScript, stdin string, argv ...string) string {
 }
 
 // listing FILE DIR...: writes what the folders hold (paths, modes, sizes, times)
-// and every container and image of the engine to FILE, for comparison.
+// and the containers and volumes of this script's registry to FILE, to compare.
 func listing(ts *testscript.TestScript, _ bool, args []string) {
 	var out strings.Builder
 	for _, dir := range args[1:] {
@@ -193,7 +195,7 @@ func listing(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if testenv.Has("docker") {
 		fmt.Fprintln(&out, docker(ts, "", "docker", "ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}}", "--filter", "name="+ts.Getenv("NAME")))
-		fmt.Fprintln(&out, docker(ts, "", "docker", "images", "-q", "--no-trunc"))
+		fmt.Fprintln(&out, docker(ts, "", "docker", "volume", "ls", "-q", "--filter", "name="+ts.Getenv("NAME")))
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(out.String()), 0o600))
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -62,7 +63,7 @@ func printStatus(w io.Writer, s scenario.Status) {
 		row("runtime", "%s", s.Runtime)
 	}
 	if s.TLS.NotAfter != nil {
-		days := int(time.Until(*s.TLS.NotAfter).Hours() / 24)
+		days := int(math.Round(time.Until(*s.TLS.NotAfter).Hours() / 24))
 		row("tls", "%s, until %s (%d days), for %s", s.TLS.Mode, s.TLS.NotAfter.Format(time.DateOnly), days, strings.Join(s.TLS.SANs, ", "))
 	} else {
 		row("tls", "%s", s.TLS.Mode)

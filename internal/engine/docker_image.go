@@ -166,6 +166,10 @@ func credentials(ref string) (string, error) {
 	return base64.URLEncoding.EncodeToString(data), err
 }
 
+// pulling are the steps of a pull that are worth a line; the engine reports many
+// more, and a load's several times over.
+var pulling = map[string]bool{"Pulling fs layer": true, "Pull complete": true}
+
 // follow reads the engine's report on a load or pull to its end.
 func (h Images) follow(ref string, body io.Reader) error {
 	for lines := json.NewDecoder(body); ; {
@@ -178,7 +182,7 @@ func (h Images) follow(ref string, body io.Reader) error {
 			return err
 		case line.Error != "":
 			return errors.New(line.Error)
-		case h.Progress != nil && line.Status != "":
+		case h.Progress != nil && pulling[line.Status]:
 			h.Progress(strings.TrimSpace(ref + " " + line.ID + " " + line.Status))
 		}
 	}

@@ -59,17 +59,18 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 	p.UID, p.GID, p.Flavour = user.UID, user.GID, c.flavour
 	want := container(r.Spec, r.Dir, user.Container, c)
 	ref := host.Ref{Kind: engine.KindContainer, Path: want.Name}
+	wait := engine.WaitStep{Endpoint: ownEndpoint(r.Spec), Container: want.Name, After: []host.Ref{ref}}
 	p.Runtime = []step.Step{
 		c.step,
 		engine.ContainerStep{Want: want, RestartIf: restartFiles(r.Dir, r.Spec.Image != "")},
-		engine.WaitStep{Endpoint: ownEndpoint(r.Spec), Container: want.Name, After: []host.Ref{ref}},
+		wait,
 	}
 	if volume := r.Spec.Storage.Volume; volume != "" {
 		made := engine.Volume{Name: volume, Registry: r.Spec.Name, Dir: string(r.Dir), UID: p.UID, GID: p.GID}
 		p.Runtime = append([]step.Step{engine.VolumeStep{Want: made}}, p.Runtime...)
 	}
 	s := newDockerSite(docker, r.Dir, want.Name, engine.Images{Exe: c.exe, Info: c.info, Progress: r.Progress})
-	s.place, s.image = p, statedir.Image(c.info)
+	s.place, s.image, s.wait = p, statedir.Image(c.info), []step.Step{wait}
 	s.preflight = func(ctx context.Context) error { return docker.CheckPorts(ctx, want) }
 	return s, nil
 }

@@ -10,7 +10,11 @@ import (
 
 // PlanPower plans to stop or restart what runs. What does not run is not started.
 func (r *Registry) PlanPower(ctx context.Context, action host.Action) (step.Planned, error) {
-	return step.Plan(ctx, r.site.host, []step.Step{power{r.site.runs, r.site.want, action, r.site.isRunning}})
+	steps := []step.Step{power{r.site.runs, r.site.want, action, r.site.isRunning}}
+	if action == host.Restart {
+		steps = append(steps, r.site.wait...)
+	}
+	return step.Plan(ctx, r.site.host, steps)
 }
 
 // Power carries out what PlanPower planned.

@@ -10,6 +10,7 @@ import (
 	"github.com/regctl/regctl/internal/image"
 	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/statedir"
+	"github.com/regctl/regctl/internal/step"
 )
 
 // runtime is what the running registry can be asked.
@@ -29,7 +30,10 @@ type site struct {
 	runs      host.Ref  // the container, process or unit
 	want      host.Fact // what runs, as a restart must have it; not needed for a container
 	isRunning func(host.Fact) bool
-	image     statedir.Image
+	// wait are the steps that wait for what was restarted; none where restarting
+	// waits by itself.
+	wait  []step.Step
+	image statedir.Image
 	// preflight refuses what cannot succeed, such as a port that is taken.
 	preflight func(context.Context) error
 }
