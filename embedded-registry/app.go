@@ -33,7 +33,7 @@ func newApp(ctx context.Context, config *configuration.Configuration) (app *hand
 	if err := dropEvents(config); err != nil {
 		return nil, err
 	}
-	if err := writeEarly(config); err != nil {
+	if err := tuneDisk(config); err != nil {
 		return nil, err
 	}
 	return handlers.NewApp(appContext{context.WithoutCancel(ctx), rand.Text()}, config), nil

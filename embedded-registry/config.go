@@ -109,12 +109,12 @@ func parse(data []byte) (config *configuration.Configuration, err error) {
 func complete(parsed any) (any, error) {
 	c := parsed.(*configuration.Configuration)
 	if c.Log.Level == "" {
-		c.Log.Level = c.Loglevel
+		c.Log.Level = c.Loglevel //nolint:staticcheck // old files have it
 	}
 	if c.Log.Level == "" {
 		c.Log.Level = "info"
 	}
-	c.Loglevel = ""
+	c.Loglevel = "" //nolint:staticcheck // old files have it
 	if c.Catalog.MaxEntries <= 0 {
 		c.Catalog.MaxEntries = 1000
 	}

@@ -1,6 +1,7 @@
 package embeddedregistry
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -87,7 +88,7 @@ func recovered(next http.Handler) http.Handler {
 			if p == nil {
 				return
 			}
-			if p != http.ErrAbortHandler {
+			if err, ok := p.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 				logPanic(fmt.Sprintf("panic serving %s %s: %v\n%s", r.Method, r.URL.Path, p, debug.Stack()))
 			}
 			panic(http.ErrAbortHandler)
@@ -97,6 +98,6 @@ func recovered(next http.Handler) http.Handler {
 }
 
 func logPanic(message string) {
-	defer func() { _ = recover() }() // logrus.Panic panics when it has logged
-	logrus.Panic(message)
+	defer func() { _ = recover() }() // logrus panics at this level when it has logged
+	logrus.StandardLogger().Log(logrus.PanicLevel, message)
 }

@@ -25,31 +25,30 @@ func TestReadonlyByControl(t *testing.T) {
 	roundTrip(t, s.addr)
 	uploads := "http://" + s.addr + "/v2/app/blobs/uploads/"
 	write(t, filepath.Join(s.dir, "ctl", "readonly"), "")
-	var resp *http.Response
-	var body string
+	var resp answer
 	wait(t, "writes to be refused", func() bool {
-		resp, body = do(t, http.DefaultClient, "POST", uploads, nil)
-		return resp.StatusCode == http.StatusServiceUnavailable
+		resp = do(t, http.DefaultClient, "POST", uploads)
+		return resp.status == http.StatusServiceUnavailable
 	})
-	var answer struct {
+	var refused struct {
 		Errors []struct{ Code, Message string }
 	}
-	if err := json.Unmarshal([]byte(body), &answer); err != nil || len(answer.Errors) != 1 ||
-		answer.Errors[0].Code != "UNAVAILABLE" || !strings.Contains(answer.Errors[0].Message, "read-only") {
-		t.Errorf("body: %s", body)
+	if err := json.Unmarshal([]byte(resp.body), &refused); err != nil || len(refused.Errors) != 1 ||
+		refused.Errors[0].Code != "UNAVAILABLE" || !strings.Contains(refused.Errors[0].Message, "read-only") {
+		t.Errorf("body: %s", resp.body)
 	}
-	if resp.Header.Get("Retry-After") == "" || resp.Header.Get("Docker-Distribution-Api-Version") == "" {
-		t.Errorf("headers: %v", resp.Header)
+	if resp.header.Get("Retry-After") == "" || resp.header.Get("Docker-Distribution-Api-Version") == "" {
+		t.Errorf("headers: %v", resp.header)
 	}
-	if resp, _ := do(t, http.DefaultClient, "GET", "http://"+s.addr+"/v2/team/app/tags/list", nil); resp.StatusCode != 200 {
-		t.Errorf("reading: %s", resp.Status)
+	if resp := do(t, http.DefaultClient, "GET", "http://"+s.addr+"/v2/team/app/tags/list"); resp.status != http.StatusOK {
+		t.Errorf("reading: %d", resp.status)
 	}
 	if err := os.Remove(filepath.Join(s.dir, "ctl", "readonly")); err != nil {
 		t.Fatal(err)
 	}
 	wait(t, "writes to be taken", func() bool {
-		resp, _ := do(t, http.DefaultClient, "POST", uploads, nil)
-		return resp.StatusCode == http.StatusAccepted
+		resp := do(t, http.DefaultClient, "POST", uploads)
+		return resp.status == http.StatusAccepted
 	})
 }
 
@@ -58,8 +57,8 @@ func TestHealth(t *testing.T) {
 	url := "http://" + s.addr + "/v2/"
 	status := func(want int, detail string) func() bool {
 		return func() bool {
-			resp, body := do(t, http.DefaultClient, "GET", url, nil)
-			return resp.StatusCode == want && strings.Contains(body, detail)
+			resp := do(t, http.DefaultClient, "GET", url)
+			return resp.status == want && strings.Contains(resp.body, detail)
 		}
 	}
 	wait(t, "health", status(200, ""))
@@ -77,8 +76,8 @@ func TestStorageHealth(t *testing.T) {
 	s := serve(t, strings.Replace(plain, "DIR/data", "DIR/file/data", 1)+"health: {storagedriver: {enabled: true, interval: 5ms, threshold: 2}}\n",
 		func(dir string, _ *Options) { write(t, filepath.Join(dir, "file"), "") })
 	wait(t, "503", func() bool {
-		resp, body := do(t, http.DefaultClient, "GET", "http://"+s.addr+"/v2/", nil)
-		return resp.StatusCode == 503 && strings.Contains(body, `"code":"UNAVAILABLE"`) && strings.Contains(body, "storagedriver_filesystem")
+		resp := do(t, http.DefaultClient, "GET", "http://"+s.addr+"/v2/")
+		return resp.status == http.StatusServiceUnavailable && strings.Contains(resp.body, `"code":"UNAVAILABLE"`) && strings.Contains(resp.body, "storagedriver_filesystem")
 	})
 }
 
@@ -98,11 +97,12 @@ http: {addr: '127.0.0.1:0', secret: s}
 		if err := json.Unmarshal([]byte(line), &v); err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
-		if v["msg"] == "access" {
+		switch {
+		case v["msg"] == "access":
 			access++
-		} else if v["service"] == "registry" {
+		case v["service"] == "registry":
 			fields++
-		} else {
+		default:
 			t.Errorf("without log.fields: %s", line)
 		}
 	}
@@ -136,7 +136,7 @@ func TestEvents(t *testing.T) {
 			got.Add(1)
 		}
 	}))
-	defer sink.Close()
+	// Not closed: distribution's queue of events outlives the app, and tries on.
 	s := serve(t, plain+"notifications: {endpoints: [{name: e, url: '"+sink.URL+"', timeout: 5s, threshold: 3, backoff: 1s}]}\n")
 	roundTrip(t, s.addr)
 	wait(t, "an event", func() bool { return got.Load() > 0 })
@@ -175,7 +175,7 @@ func TestWideBody(t *testing.T) {
 		}
 	}))
 	want := strings.Repeat("0123456789abcdef!", 100_000)
-	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("PATCH", "/", strings.NewReader(want)))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPatch, "/", strings.NewReader(want)))
 	if got.String() != want {
 		t.Error("the body changed")
 	}

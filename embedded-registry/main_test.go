@@ -3,6 +3,7 @@ package embeddedregistry
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -140,10 +141,18 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+// answer is a response that has been read.
+type answer struct {
+	status, proto int
+	header        http.Header
+	tls           *tls.ConnectionState
+	body          string
+}
+
 // do sends one request on a connection of its own and reads the answer.
-func do(t *testing.T, c *http.Client, method, url string, body io.Reader) (*http.Response, string) {
+func do(t *testing.T, c *http.Client, method, url string) answer {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, body)
+	req, err := http.NewRequestWithContext(t.Context(), method, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +166,7 @@ func do(t *testing.T, c *http.Client, method, url string, body io.Reader) (*http
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, string(text)
+	return answer{resp.StatusCode, resp.ProtoMajor, resp.Header, resp.TLS, string(text)}
 }
 
 // roundTrip pushes an image and pulls it again.

@@ -22,12 +22,12 @@ import (
 func TestPushAndPull(t *testing.T) {
 	s := serve(t, plain)
 	roundTrip(t, s.addr)
-	if resp, _ := do(t, http.DefaultClient, "GET", "http://"+s.addr+"/", nil); resp.StatusCode != 200 {
-		t.Errorf("/: %s", resp.Status)
+	if resp := do(t, http.DefaultClient, "GET", "http://"+s.addr+"/"); resp.status != 200 {
+		t.Errorf("/: %d", resp.status)
 	}
 	for _, path := range []string{"/debug/health", "/debug/vars", "/debug/pprof/", "/metrics"} {
-		if resp, _ := do(t, http.DefaultClient, "GET", "http://"+s.addr+path, nil); resp.StatusCode != 404 {
-			t.Errorf("%s: %s: it belongs to a mux of the process, not to the registry", path, resp.Status)
+		if resp := do(t, http.DefaultClient, "GET", "http://"+s.addr+path); resp.status != 404 {
+			t.Errorf("%s: %d: it belongs to a mux of the process, not to the registry", path, resp.status)
 		}
 	}
 	if got := s.log.String(); got != "" {
@@ -36,7 +36,7 @@ func TestPushAndPull(t *testing.T) {
 }
 
 func TestUnixSocket(t *testing.T) {
-	dir, err := os.MkdirTemp("", "u") // short: a socket's path holds 104 bytes at most
+	dir, err := os.MkdirTemp("", "u") //nolint:usetesting // short: a socket's path holds 104 bytes at most
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,16 +104,16 @@ func TestGivenListenerAndData(t *testing.T) {
 // An upload that has begun ends well, new connections are refused, then Serve returns.
 func TestDrain(t *testing.T) {
 	s := serve(t, plain)
-	resp, _ := do(t, http.DefaultClient, "POST", "http://"+s.addr+"/v2/app/blobs/uploads/", nil)
-	if resp.StatusCode != http.StatusAccepted {
-		t.Fatal(resp.Status)
+	resp := do(t, http.DefaultClient, "POST", "http://"+s.addr+"/v2/app/blobs/uploads/")
+	if resp.status != http.StatusAccepted {
+		t.Fatal(resp.status)
 	}
 	data := bytes.Repeat([]byte("drain"), 1<<20)
-	url := fmt.Sprintf("%s&digest=sha256:%x", resp.Header.Get("Location"), sha256.Sum256(data))
+	url := fmt.Sprintf("%s&digest=sha256:%x", resp.header.Get("Location"), sha256.Sum256(data))
 	body, feed := io.Pipe()
 	status := make(chan string, 1)
 	go func() {
-		req, err := http.NewRequestWithContext(t.Context(), "PUT", url, body)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, url, body)
 		if err != nil {
 			status <- err.Error()
 			return
@@ -239,13 +239,13 @@ log: {level: error, accesslog: {disabled: true}}
 storage: {filesystem: {rootdirectory: DIR/data}, maintenance: {readonly: {enabled: true}}}
 http: {addr: '127.0.0.1:0', secret: s, prefix: /reg/, headers: {X-Content-Type-Options: [nosniff]}}
 `)
-	resp, _ := do(t, http.DefaultClient, "GET", "http://"+s.addr+"/reg/v2/", nil)
-	if resp.StatusCode != 200 || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
-		t.Errorf("%s %v", resp.Status, resp.Header)
+	resp := do(t, http.DefaultClient, "GET", "http://"+s.addr+"/reg/v2/")
+	if resp.status != http.StatusOK || resp.header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("%d %v", resp.status, resp.header)
 	}
-	resp, _ = do(t, http.DefaultClient, "POST", "http://"+s.addr+"/reg/v2/app/blobs/uploads/", nil)
-	if resp.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("readonly: %s", resp.Status)
+	resp = do(t, http.DefaultClient, "POST", "http://"+s.addr+"/reg/v2/app/blobs/uploads/")
+	if resp.status != http.StatusMethodNotAllowed {
+		t.Errorf("readonly: %d", resp.status)
 	}
 }
 

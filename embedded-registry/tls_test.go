@@ -115,17 +115,17 @@ func first(t *testing.T, a *authority) func(string, *Options) {
 
 func serial(t *testing.T, c *http.Client, s *served) int64 {
 	t.Helper()
-	resp, _ := do(t, c, "GET", "https://"+s.addr+"/v2/", nil)
-	return resp.TLS.PeerCertificates[0].SerialNumber.Int64()
+	resp := do(t, c, "GET", "https://"+s.addr+"/v2/")
+	return resp.tls.PeerCertificates[0].SerialNumber.Int64()
 }
 
 func TestTLS(t *testing.T) {
 	a := newAuthority(t)
 	s := serve(t, withTLS, first(t, a))
 	roundTrip(t, s.addr, remote.WithTransport(a.client().Transport))
-	resp, _ := do(t, a.client(), "GET", "https://"+s.addr+"/v2/", nil)
-	if resp.ProtoMajor != 1 || resp.TLS.Version != tls.VersionTLS13 {
-		t.Errorf("%s over TLS %x", resp.Proto, resp.TLS.Version)
+	resp := do(t, a.client(), "GET", "https://"+s.addr+"/v2/")
+	if resp.proto != 1 || resp.tls.Version != tls.VersionTLS13 {
+		t.Errorf("HTTP/%d over TLS %x", resp.proto, resp.tls.Version)
 	}
 	old := a.client()
 	old.Transport.(*http.Transport).TLSClientConfig.MaxVersion = tls.VersionTLS11
@@ -149,9 +149,9 @@ func TestHTTP2IsAskedFor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, c.config, first(t, a), func(dir string, _ *Options) { write(t, filepath.Join(dir, extraName), c.extra) })
-			resp, _ := do(t, a.client(), "GET", "https://"+s.addr+"/v2/", nil)
-			if resp.ProtoMajor != c.want {
-				t.Errorf("got %s", resp.Proto)
+			resp := do(t, a.client(), "GET", "https://"+s.addr+"/v2/")
+			if resp.proto != c.want {
+				t.Errorf("got HTTP/%d", resp.proto)
 			}
 		})
 	}
@@ -161,8 +161,8 @@ func TestH2C(t *testing.T) {
 	s := serve(t, base+"http: {addr: '127.0.0.1:0', secret: s, h2c: {enabled: true}}\n")
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	transport.Protocols.SetUnencryptedHTTP2(true)
-	if resp, _ := do(t, &http.Client{Transport: transport}, "GET", "http://"+s.addr+"/v2/", nil); resp.ProtoMajor != 2 {
-		t.Errorf("got %s", resp.Proto)
+	if resp := do(t, &http.Client{Transport: transport}, "GET", "http://"+s.addr+"/v2/"); resp.proto != 2 {
+		t.Errorf("got HTTP/%d", resp.proto)
 	}
 }
 
@@ -182,9 +182,9 @@ func TestClientCertificates(t *testing.T) {
 	config := c.Transport.(*http.Transport).TLSClientConfig
 	config.Certificates = []tls.Certificate{pair}
 	config.MaxVersion = tls.VersionTLS12
-	resp, _ := do(t, c, "GET", "https://"+s.addr+"/v2/", nil)
-	if resp.StatusCode != 200 || resp.TLS.CipherSuite != tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 {
-		t.Errorf("%s with %s", resp.Status, tls.CipherSuiteName(resp.TLS.CipherSuite))
+	resp := do(t, c, "GET", "https://"+s.addr+"/v2/")
+	if resp.status != http.StatusOK || resp.tls.CipherSuite != tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 {
+		t.Errorf("%d with %s", resp.status, tls.CipherSuiteName(resp.tls.CipherSuite))
 	}
 }
 
@@ -207,7 +207,7 @@ func TestCertificateSwap(t *testing.T) {
 				default:
 				}
 				resp, err := c.Get("https://" + s.addr + "/v2/")
-				if err != nil || resp.StatusCode != 200 {
+				if err != nil || resp.StatusCode != http.StatusOK {
 					failures.Add(1)
 					t.Errorf("%v %v", resp, err)
 					return

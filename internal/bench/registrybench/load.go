@@ -24,7 +24,8 @@ import (
 
 const (
 	blobSize     = 64 << 20
-	blobsARound  = 4
+	getsARound   = 12 // on each connection
+	putsARound   = 4
 	manifestType = "application/vnd.docker.distribution.manifest.v2+json"
 )
 
@@ -120,7 +121,7 @@ func blobs(ctx context.Context, clients []*conn) (float64, error) {
 	group, _ := errgroup.WithContext(ctx)
 	for _, c := range clients {
 		group.Go(func() error {
-			for range blobsARound {
+			for range getsARound {
 				if err := c.get(path, "*/*"); err != nil {
 					return err
 				}
@@ -129,13 +130,13 @@ func blobs(ctx context.Context, clients []*conn) (float64, error) {
 		})
 	}
 	err := group.Wait()
-	return float64(len(clients)*blobsARound*blobSize>>20) / time.Since(begin).Seconds(), err
+	return float64(len(clients)*getsARound*blobSize>>20) / time.Since(begin).Seconds(), err
 }
 
 func puts(c *conn, seed uint64) (float64, error) {
 	var data [][]byte
 	var names []string
-	for i := range uint64(blobsARound) {
+	for i := range uint64(putsARound) {
 		data = append(data, content(seed*1000+i, blobSize))
 		names = append(names, digest(data[i]))
 	}

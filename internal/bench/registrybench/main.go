@@ -25,19 +25,19 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	var err error
-	if len(os.Args) > 1 && os.Args[1] == "load" {
-		err = loadMain(ctx, os.Args[2:])
-	} else {
-		err = benchMain(ctx)
-	}
-	if err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "registrybench:", err)
-		stop()
 		os.Exit(1)
 	}
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == "load" {
+		return loadMain(ctx, os.Args[2:])
+	}
+	return benchMain(ctx)
 }
 
 type settings struct {
