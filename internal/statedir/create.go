@@ -3,7 +3,6 @@ package statedir
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
 )
 
@@ -19,6 +19,9 @@ import (
 // directories were made for it.
 func Claim(ctx context.Context, d Dir, name string, timeout time.Duration, command string) (*Lock, error) {
 	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		class, err := Classify(d)
 		if err != nil {
 			return nil, err
@@ -33,7 +36,7 @@ func Claim(ctx context.Context, d Dir, name string, timeout time.Duration, comma
 		}
 		lock, err := Acquire(ctx, d, timeout, command)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // removed by the one that held it
+			continue // another command was about to remove it
 		}
 		if err != nil {
 			return nil, err
@@ -51,42 +54,59 @@ func settle(d Dir, name string) error {
 	if err == nil && s.Phase == "" {
 		err = Save(d, newState(name, nil))
 	}
-	return errors.Join(err, sweepCreations(d))
+	return errors.Join(err, sweepAside(d, s.Made))
 }
 
 func newState(name string, made []string) State {
 	return State{Name: name, Phase: PhaseCreating, Made: made, CreatedAt: time.Now().UTC().Truncate(time.Second)}
 }
 
-// create makes d under another name, with its state inside, and renames it: d
-// never exists without the record of what was made for it. Parents, made before,
-// stay behind empty if we are killed in between.
+// create makes d and the parents that it lacks under another name, with its state
+// inside, and renames the outermost: none of them ever exists without the record
+// of what was made. It returns nil also when another command was faster.
 func create(d Dir, name string) error {
 	made := missing(string(d))
-	parent := filepath.Dir(string(d))
-	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return writeFault(parent, err)
+	if len(made) == 0 {
+		return fault.Usage("remove it, or choose another place with --dir", "%s is a symlink that leads nowhere", d)
 	}
-	temp := Dir(filepath.Join(parent, fmt.Sprintf("%s%d.tmp", creationPrefix(d), os.Getpid())))
-	err := os.Mkdir(string(temp), 0o700)
+	top := made[0]
+	temp := aside(top, d)
+	inside := Dir(filepath.Join(temp, strings.TrimPrefix(string(d), filepath.Dir(top))))
+	err := os.MkdirAll(string(inside), 0o700)
 	if err == nil {
-		err = writeFirst(temp, newState(name, made))
-	}
-	if err == nil {
-		err = os.Rename(string(temp), string(d))
+		err = writeFirst(inside, newState(name, append(inherited(d), made...)))
 	}
 	if err == nil {
+		err = os.Rename(filepath.Join(temp, filepath.Base(top)), top)
+	}
+	os.RemoveAll(temp) // what is in it, if anything, has failed
+	if err == nil || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
 		return nil
-	}
-	os.RemoveAll(string(temp)) // the error that led here says more
-	if class, _ := Classify(d); class.Kind == Ours {
-		return nil // another command was faster
-	}
-	for _, dir := range slices.Backward(made) {
-		os.Remove(dir) // if it is still empty
 	}
 	return writeFault(string(d), err)
 }
+
+// inherited lists the parents of d that were made for registries beside it: the
+// last of them to go takes those parents with it.
+func inherited(d Dir) []string {
+	var made []string
+	parent := filepath.Dir(string(d))
+	for _, name := range registries(parent) {
+		s, err := LoadState(Dir(filepath.Join(parent, name)))
+		if err != nil {
+			continue
+		}
+		for _, dir := range s.Made {
+			if strings.HasPrefix(parent+sep, dir+sep) && !slices.Contains(made, dir) {
+				made = append(made, dir)
+			}
+		}
+	}
+	slices.Sort(made)
+	return made
+}
+
+const sep = string(filepath.Separator)
 
 // writeFirst puts a state on disk where nobody can see it yet, in one fsync.
 func writeFirst(d Dir, s State) error {
@@ -114,51 +134,6 @@ func missing(path string) []string {
 		made = append([]string{path}, made...)
 		path = filepath.Dir(path)
 	}
-}
-
-func creationPrefix(d Dir) string { return ".regctl-" + filepath.Base(string(d)) + "." }
-
-// sweepCreations clears away what killed claims of d left beside it. d is locked,
-// so another claim of it that is under way must fail anyway, and start over.
-func sweepCreations(d Dir) error {
-	parent := filepath.Dir(string(d))
-	entries, err := os.ReadDir(parent)
-	if err != nil {
-		return nil // a parent that may be passed but not read has none of ours to see
-	}
-	for _, e := range entries {
-		pid, ours := strings.CutPrefix(e.Name(), creationPrefix(d))
-		pid, temp := strings.CutSuffix(pid, ".tmp")
-		if !ours || !temp || strings.Trim(pid, "0123456789") != "" {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(parent, e.Name())); err != nil {
-			return writeFault(parent, err)
-		}
-	}
-	return nil
-}
-
-// Erase removes what is regctl's own in d, its record last, then the directories
-// that were made for it and are empty now, d first. The lock goes with it. It
-// names what stays because it holds something.
-func Erase(d Dir, lock *Lock) (left []string, err error) {
-	s, err := LoadState(d)
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range []string{d.Journal(), d.LockFile(), d.State()} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, writeFault(path, err)
-		}
-	}
-	for _, dir := range slices.Backward(s.Made) {
-		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			left = append(left, dir)
-			break // its parents hold it
-		}
-	}
-	return left, lock.Release()
 }
 
 // writeFault names path where err has a temporary name, and adds a hint.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -127,29 +128,28 @@ func sweepFolders(d Dir, ops []host.Op) error {
 	return nil
 }
 
+// tempName is host.TempPattern with its parts: the process that made the file.
+var tempName = regexp.MustCompile(`^\.regctl-([0-9]+)-[0-9a-f]{8}\.tmp$`)
+
 // sweep removes temporary files from a folder. A shared one may have those of
-// another regctl at work, which are left to it.
+// another regctl at work, or of another user; they are left.
 func sweep(folder string, shared bool) error {
-	paths, err := filepath.Glob(filepath.Join(escapeGlob(folder), host.TempPattern))
+	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return err
+		return nil // what the batch needs of it will say so
 	}
-	for _, path := range paths {
-		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), ".regctl-"), "-")
-		if n, err := strconv.Atoi(pid); err != nil || shared && n > 0 && alive(n) {
+	for _, e := range entries {
+		parts := tempName.FindStringSubmatch(e.Name())
+		if parts == nil {
 			continue
 		}
-		if err := os.Remove(path); err != nil {
+		if pid, err := strconv.Atoi(parts[1]); err != nil || shared && alive(pid) {
+			continue
+		}
+		path := filepath.Join(folder, e.Name())
+		if err := os.Remove(path); err != nil && !shared {
 			return host.Failed("remove", path, err)
 		}
 	}
 	return nil
-}
-
-// escapeGlob keeps a folder's own name from being taken for a pattern.
-func escapeGlob(folder string) string {
-	if filepath.Separator == '\\' {
-		return folder // no escaping there
-	}
-	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace(folder)
 }
