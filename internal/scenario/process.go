@@ -39,7 +39,7 @@ func processSite(r *Registry) (*site, error) {
 	}
 	p.Runtime = steps
 	return &site{
-		host:    host.NewLocal(withOurs(processHandlers())),
+		host:    host.NewLocal(withOurs(processHandlers(options.Source))),
 		place:   p,
 		runtime: options,
 		runs:    options.Ref(), want: want,
@@ -67,10 +67,11 @@ func processOptions(r *Registry, p Place) (engine.ProcessOptions, error) {
 	}, err
 }
 
-func processHandlers() map[host.Kind]host.Handler {
+// processHandlers do what processSite plans; source is our own executable.
+func processHandlers(source string) map[host.Kind]host.Handler {
 	return map[host.Kind]host.Handler{
 		engine.KindProcess: engine.Processes{Drain: drain},
-		engine.KindBinary:  engine.Binary{},
+		engine.KindBinary:  engine.Binary{Source: source},
 		engine.KindUnit:    engine.Systemd{},
 		engine.KindCrontab: engine.Crontab{},
 	}
