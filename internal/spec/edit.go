@@ -108,6 +108,7 @@ func editNodes(data []byte, c change) ([]byte, error) {
 	if err := changeNode(doc.Content[0], c.path, c); err != nil {
 		return nil, err
 	}
+	spellNulls(doc)
 	text, err := blockText(doc)
 	if err != nil {
 		return nil, err
@@ -152,6 +153,17 @@ func changeNode(m *yaml.Node, path []string, c change) error {
 	}
 	m.Content = append(m.Content, key, value)
 	return nil
+}
+
+// spellNulls writes empty values out: in flow style the encoder would make them
+// texts.
+func spellNulls(n *yaml.Node) {
+	if isNull(n) {
+		n.Value = "null"
+	}
+	for _, c := range n.Content {
+		spellNulls(c)
+	}
 }
 
 // keepComments gives a new node the comments of the one it replaces, and the

@@ -299,6 +299,9 @@ func bareNode(n *yaml.Node) *yaml.Node {
 	bare := *n
 	bare.HeadComment, bare.LineComment, bare.FootComment = "", "", ""
 	bare.Content = nil
+	if isNull(n) {
+		bare.Value = "null" // the encoder would write an empty one in flow style as ''
+	}
 	for _, c := range n.Content {
 		bare.Content = append(bare.Content, bareNode(c))
 	}

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -76,8 +77,26 @@ func (r *reader) found(f *finding) error {
 	return fault.Usage(f.hint, "%s: %s: %s", r.file, f.key, f.problem)
 }
 
-// yamlLine is how yaml.v3 says where a syntax error is.
-var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
+var (
+	// yamlLine is how yaml.v3 says where a syntax error is.
+	yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+	// yamlParser matches the errors whose lines yaml.v3 counts from 0.
+	yamlParser = regexp.MustCompile(`did not find expected (',|key|'-'|node|<)`)
+)
+
+// syntax turns yaml.v3's error into one that says where it is.
+func (r *reader) syntax(err error) error {
+	m := yamlLine.FindStringSubmatch(err.Error())
+	if m == nil {
+		m = []string{"", ""}
+	}
+	line, _ := strconv.Atoi(m[1])
+	problem := err.Error()[len(m[0]):]
+	if yamlParser.MatchString(problem) {
+		line++
+	}
+	return fault.Usage("mind the indentation, and put quotes around values with : # or brackets", "%s:%d: not YAML: %s", r.file, max(line, 1), problem)
+}
 
 // document returns the one mapping that the file must be.
 func (r *reader) document(data []byte) (*yaml.Node, error) {
@@ -88,12 +107,7 @@ func (r *reader) document(data []byte) (*yaml.Node, error) {
 	case errors.Is(err, io.EOF):
 		return nil, fault.Usage("regctl init writes one", "%s: it is empty", r.file)
 	case err != nil:
-		line := ""
-		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-			line = ":" + m[1]
-		}
-		problem := strings.TrimPrefix(yamlLine.ReplaceAllString(err.Error(), ""), "yaml: ")
-		return nil, fault.Usage("mind the indentation, and put quotes around values with : # or brackets", "%s%s: not YAML: %s", r.file, line, problem)
+		return nil, r.syntax(err)
 	case !errors.Is(decoder.Decode(&second), io.EOF):
 		return nil, fault.Usage("a file describes one registry", "%s: there is more after the first YAML document", r.file)
 	}
