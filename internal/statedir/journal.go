@@ -26,8 +26,7 @@ type Journal struct {
 	// Sync takes the place of (*os.File).Sync, for tests that count.
 	Sync func(*os.File) error
 
-	batch    string
-	previous []host.Receipt // State.Receipts before the last Commit
+	batch string
 }
 
 var _ step.Journal = (*Journal)(nil)
@@ -83,24 +82,17 @@ func (j *Journal) write(data []byte) error {
 // includes, so that one that comes back after a power failure is not taken for
 // unfinished.
 func (j *Journal) Commit(receipts []host.Receipt) error {
-	j.previous = j.State.Receipts
-	j.State.Receipts = step.Merge(j.previous, receipts)
+	j.State.Receipts = step.Merge(j.State.Receipts, receipts)
 	j.State.Batch = j.batch
 	j.State.LastApplied = time.Now().UTC().Truncate(time.Second)
 	if err := save(j.Dir, *j.State, j.Sync); err != nil {
 		return err
 	}
-	return dropJournal(j.Dir)
+	return DropJournal(j.Dir)
 }
 
-// Revert takes the last Commit's receipts out of the state, after the caller has
-// undone them.
-func (j *Journal) Revert() error {
-	j.State.Receipts = j.previous
-	return save(j.Dir, *j.State, j.Sync)
-}
-
-func dropJournal(d Dir) error {
+// DropJournal forgets the batch under way.
+func DropJournal(d Dir) error {
 	if err := os.Remove(d.Journal()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return host.Failed("remove", d.Journal(), err)
 	}

@@ -50,6 +50,12 @@ func (v *victim) recovers() {
 		v.Errorf("not all is as wanted: %v, %v", planned.Items(), err)
 	}
 	v.noTemporaries()
+	v.goes()
+}
+
+// goes runs destroy, and looks that nothing is left.
+func (v *victim) goes() {
+	v.Helper()
 	if left := destroy(v.T, v.d); len(left) > 0 {
 		v.Errorf("destroy left %q", left)
 	}
@@ -87,13 +93,11 @@ func (v *victim) noTemporaries() {
 func TestKilledAtEachPlace(t *testing.T) {
 	for n := 1; ; n++ {
 		v := newVictim(t)
-		cmd := child(t, "init", string(v.d), v.foreign)
-		cmd.Env = append(cmd.Env, fmt.Sprint("KILL_AT=", n))
-		out, err := cmd.CombinedOutput()
-		if err != nil && (!isExit(err) || strings.Contains(string(out), ":")) {
-			t.Fatalf("place %d: %v\n%s", n, err, out)
-		}
+		err := v.killAt(n)
 		v.recovers()
+		v = newVictim(t)
+		v.killAt(n)
+		v.goes()
 		if t.Failed() {
 			t.Fatalf("killed at place %d", n)
 		}
@@ -105,6 +109,19 @@ func TestKilledAtEachPlace(t *testing.T) {
 			return
 		}
 	}
+}
+
+// killAt runs an init that kills itself at its n-th place. Without an error it had
+// no such place.
+func (v *victim) killAt(n int) error {
+	v.Helper()
+	cmd := child(v.T, "init", string(v.d), v.foreign)
+	cmd.Env = append(cmd.Env, fmt.Sprint("KILL_AT=", n))
+	out, err := cmd.CombinedOutput()
+	if err != nil && (!isExit(err) || strings.Contains(string(out), ":")) {
+		v.Fatalf("place %d: %v\n%s", n, err, out)
+	}
+	return err
 }
 
 func TestKilledAtRandomMoments(t *testing.T) {

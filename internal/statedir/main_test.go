@@ -153,10 +153,7 @@ func destroy(t *testing.T, d Dir) (left []string) {
 	lock, err := Acquire(t.Context(), d, time.Second, "regctl destroy")
 	must(t, err)
 	h := host.NewLocal(nil)
-	if _, err := Recover(t.Context(), d, h); err != nil {
-		t.Fatal(err)
-	}
-	s, err := LoadState(d)
+	s, err := TakeStock(t.Context(), d, h)
 	must(t, err)
 	must(t, step.Undo(t.Context(), h, s.Receipts))
 	left, err = Erase(d, lock)

@@ -22,30 +22,14 @@ import (
 // nothing. When it fails half-way the journal stays for the next time, but what
 // is done is in the state, so that it can be undone.
 func Recover(ctx context.Context, d Dir, h host.Host) ([]host.Receipt, error) {
-	if err := sweep(string(d), false); err != nil {
-		return nil, err
-	}
-	p, ok, err := readJournal(d)
+	p, s, ok, err := unfinished(d)
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
-		return nil, dropJournal(d)
+		return nil, DropJournal(d)
 	}
-	s, err := LoadState(d)
-	if err != nil {
-		return nil, err
-	}
-	if s.Phase == "" {
-		s = newState(base(string(d)), nil)
-	}
-	if s.Batch == p.Batch {
-		return nil, dropJournal(d)
-	}
-	if err := sweepFolders(d, p.Ops); err != nil {
-		return nil, err
-	}
-	receipts, failed := finish(ctx, h, p)
+	receipts, failed := finish(ctx, h, p, true)
 	s.Receipts = step.Merge(s.Receipts, receipts)
 	if failed != nil {
 		return receipts, errors.Join(failed, Save(d, s))
@@ -54,12 +38,44 @@ func Recover(ctx context.Context, d Dir, h host.Host) ([]host.Receipt, error) {
 	if err := Save(d, s); err != nil {
 		return receipts, err
 	}
-	return receipts, dropJournal(d)
+	return receipts, DropJournal(d)
 }
 
-// finish brings each thing of the batch to an end, in order, and tells how it was
-// before the batch and how it is now.
-func finish(ctx context.Context, h host.Host, p pending) ([]host.Receipt, error) {
+// TakeStock is Recover for a command that is about to undo everything: it makes
+// nothing and writes nothing, so that it works on a full disk. It returns d's
+// state with what a killed command did counted in. The journal stays; Erase or
+// DropJournal removes it when all is undone.
+func TakeStock(ctx context.Context, d Dir, h host.Host) (State, error) {
+	p, s, ok, err := unfinished(d)
+	if err != nil || !ok {
+		return s, err
+	}
+	receipts, err := finish(ctx, h, p, false)
+	s.Receipts = step.Merge(s.Receipts, receipts)
+	return s, err
+}
+
+// unfinished returns d's state and, if ok, the batch that it lacks. Temporary
+// files are cleared away.
+func unfinished(d Dir) (p pending, s State, ok bool, err error) {
+	if err := sweep(string(d), false); err != nil {
+		return p, s, false, err
+	}
+	if s, err = LoadState(d); err != nil {
+		return p, s, false, err
+	}
+	if p, ok, err = readJournal(d); err != nil || !ok || s.Batch == p.Batch {
+		return p, s, false, err
+	}
+	if s.Phase == "" {
+		s = newState(base(string(d)), nil)
+	}
+	return p, s, true, sweepFolders(d, p.Ops)
+}
+
+// finish brings each thing of the batch to an end if forward is set, in order, and
+// tells how it was before the batch and how it is now.
+func finish(ctx context.Context, h host.Host, p pending, forward bool) ([]host.Receipt, error) {
 	originals := map[host.Ref]host.Fact{}
 	last := map[host.Ref]int{}
 	for i, op := range p.Ops {
@@ -72,7 +88,7 @@ func finish(ctx context.Context, h host.Host, p pending) ([]host.Receipt, error)
 		if last[op.Ref] != i {
 			continue
 		}
-		receipt, err := finishOne(ctx, h, op, originals[op.Ref])
+		receipt, err := finishOne(ctx, h, op, originals[op.Ref], forward)
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -83,14 +99,14 @@ func finish(ctx context.Context, h host.Host, p pending) ([]host.Receipt, error)
 	return receipts, errors.Join(errs...)
 }
 
-func finishOne(ctx context.Context, h host.Host, op host.Op, original host.Fact) (host.Receipt, error) {
+func finishOne(ctx context.Context, h host.Host, op host.Op, original host.Fact, forward bool) (host.Receipt, error) {
 	r := host.Receipt{Host: h.Name(), Ref: op.Ref, Action: op.Action, Before: original}
 	now, err := look(ctx, h, op.Ref)
 	if err != nil {
 		return r, err
 	}
 	var failed error
-	if isPlain(op.Kind) && len(op.OnlyIf) == 0 && now.Hash() == original.Hash() {
+	if forward && isPlain(op.Kind) && len(op.OnlyIf) == 0 && now.Hash() == original.Hash() {
 		op.Before = host.AnyBefore // it has just been looked at
 		_, failed = h.Do(ctx, []host.Op{op})
 		if now, err = look(ctx, h, op.Ref); err != nil {

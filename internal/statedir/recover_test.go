@@ -1,0 +1,174 @@
+package statedir
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"github.com/regctl/regctl/internal/host"
+)
+
+// shelf is a handler whose things are in memory.
+type shelf map[string]host.Fact
+
+func (s shelf) Look(_ context.Context, path string) (host.Fact, error) { return s[path], nil }
+func (s shelf) Do(context.Context, host.Op) (host.Fact, error) {
+	return host.Fact{}, errors.New("recovery does nothing to these")
+}
+
+// crashed leaves d with a journal as a killed command does.
+func crashed(t *testing.T, d Dir, ops []host.Op, before host.Facts) {
+	t.Helper()
+	s, err := LoadState(d)
+	must(t, err)
+	must(t, (&Journal{Dir: d, State: &s}).Begin(ops, before))
+}
+
+func TestRecover(t *testing.T) {
+	d := Dir(filepath.Join(t.TempDir(), "registry"))
+	defer claim(t, d).Release()
+	uid, gid := self()
+	fact := func(data string) host.Fact {
+		return host.Fact{Exists: true, Data: []byte(data), Mode: 0o600, UID: uid, GID: gid}
+	}
+	file := func(name string) host.Ref { return host.Ref{Kind: host.File, Path: d.Join(name)} }
+	box := func(name string) host.Ref { return host.Ref{Kind: "box", Path: name} }
+	op := func(ref host.Ref, action host.Action, want host.Fact, onlyIf ...host.Ref) host.Op {
+		return host.Op{Ref: ref, Action: action, Want: want, Before: host.AnyBefore, OnlyIf: onlyIf}
+	}
+	ops := []host.Op{
+		op(file("done"), host.Create, fact("done")),
+		op(file("open"), host.Create, fact("open")),
+		op(file("edited"), host.Create, fact("ours")),
+		op(file("old"), host.Remove, host.Fact{}),
+		op(file("perhaps"), host.Create, fact("x"), file("done")),
+		op(box("made"), host.Create, fact("made")),
+		op(box("changed"), host.Change, fact("new")),
+		op(box("open"), host.Create, fact("open")),
+		op(box("theirs"), host.Create, fact("ours")),
+	}
+	before := host.Facts{file("old"): fact("old"), box("changed"): fact("old")}
+	h := host.NewLocal(map[host.Kind]host.Handler{"box": shelf{
+		"made": fact("made"), "changed": fact("new"),
+		"theirs": {Exists: true, Foreign: "somebody else's"},
+	}})
+	for name, data := range map[string]string{"done": "done", "edited": "theirs", "old": "old", ".regctl-1-0123abcd.tmp": "half"} {
+		must(t, os.WriteFile(d.Join(name), []byte(data), 0o600))
+	}
+	crashed(t, d, ops, before)
+
+	receipts, err := Recover(t.Context(), d, h)
+	must(t, err)
+	got := map[string]host.Receipt{}
+	for _, r := range receipts {
+		got[r.String()] = r
+	}
+	for ref, want := range map[host.Ref]string{
+		file("done"): fact("done").Hash(), file("open"): fact("open").Hash(), file("edited"): fact("theirs").Hash(),
+		file("old"): "", box("made"): fact("made").Hash(), box("changed"): fact("new").Hash(),
+	} {
+		r, ok := got[ref.String()]
+		if !ok || !r.Changed || r.After != want || !reflect.DeepEqual(r.Before, before[ref]) {
+			t.Errorf("%s: %+v", ref, r)
+		}
+		delete(got, ref.String())
+	}
+	if len(got) > 0 {
+		t.Errorf("receipts for what did not happen: %v", got)
+	}
+	for name, want := range map[string]string{"done": "done", "open": "open", "edited": "theirs"} {
+		if data, err := os.ReadFile(d.Join(name)); err != nil || string(data) != want {
+			t.Errorf("%s holds %q, %v", name, data, err)
+		}
+	}
+	for _, name := range []string{"old", "perhaps", "journal", ".regctl-1-0123abcd.tmp"} {
+		if _, err := os.Lstat(d.Join(name)); err == nil {
+			t.Errorf("%s is there", name)
+		}
+	}
+	s, err := LoadState(d)
+	if err != nil || len(s.Receipts) != len(receipts) {
+		t.Errorf("the state has %d receipts of %d, %v", len(s.Receipts), len(receipts), err)
+	}
+	if again, err := Recover(t.Context(), d, h); err != nil || again != nil {
+		t.Errorf("again: %v, %v", again, err)
+	}
+}
+
+// What cannot be finished now is finished next time, with the same values.
+func TestRecoverFailsHalfWay(t *testing.T) {
+	d := Dir(filepath.Join(t.TempDir(), "registry"))
+	defer claim(t, d).Release()
+	uid, gid := self()
+	var ops []host.Op
+	for _, name := range []string{"a", "sub/b"} {
+		ops = append(ops, host.Op{
+			Ref: host.Ref{Kind: host.File, Path: d.Join(name)}, Action: host.Create, Before: host.AnyBefore,
+			Want: host.Fact{Exists: true, Data: []byte(name), Mode: 0o600, UID: uid, GID: gid},
+		})
+	}
+	crashed(t, d, ops, nil)
+	h := host.NewLocal(nil)
+	receipts, err := Recover(t.Context(), d, h)
+	if err == nil || len(receipts) != 1 {
+		t.Errorf("%v, %v", receipts, err)
+	}
+	if s, err := LoadState(d); err != nil || len(s.Receipts) != 1 {
+		t.Errorf("the state has %v, %v", s.Receipts, err)
+	}
+	must(t, os.Mkdir(d.Join("sub"), 0o700))
+	if receipts, err = Recover(t.Context(), d, h); err != nil || len(receipts) != 2 {
+		t.Errorf("%v, %v", receipts, err)
+	}
+	if s, err := LoadState(d); err != nil || len(s.Receipts) != 2 {
+		t.Errorf("the state has %v, %v", s.Receipts, err)
+	}
+}
+
+// A journal that was not written to its end stands for a batch that had not begun.
+func TestTornJournal(t *testing.T) {
+	d := Dir(filepath.Join(t.TempDir(), "registry"))
+	defer claim(t, d).Release()
+	path := d.Join("f")
+	crashed(t, d, []host.Op{{
+		Ref: host.Ref{Kind: host.File, Path: path}, Action: host.Create,
+		Want: host.Fact{Exists: true, Data: []byte("x"), Mode: 0o600},
+	}}, nil)
+	whole, err := os.ReadFile(d.Journal())
+	must(t, err)
+	for n := range whole {
+		must(t, os.WriteFile(d.Journal(), whole[:n], 0o600))
+		if receipts, err := Recover(t.Context(), d, host.NewLocal(nil)); err != nil || receipts != nil {
+			t.Fatalf("cut to %d of %d: %v, %v", n, len(whole), receipts, err)
+		}
+		if _, err := os.Lstat(path); err == nil {
+			t.Fatalf("cut to %d of %d it was carried out", n, len(whole))
+		}
+	}
+}
+
+// A power failure may bring the removal of a journal back, not what it led to.
+func TestJournalThatCameBack(t *testing.T) {
+	d := Dir(filepath.Join(t.TempDir(), "registry"))
+	defer claim(t, d).Release()
+	s, err := LoadState(d)
+	must(t, err)
+	j := &Journal{Dir: d, State: &s}
+	must(t, j.Begin([]host.Op{{
+		Ref: host.Ref{Kind: host.File, Path: d.Join("f")}, Action: host.Create,
+		Want: host.Fact{Exists: true, Data: []byte("x"), Mode: 0o600},
+	}}, nil))
+	saved, err := os.ReadFile(d.Journal())
+	must(t, err)
+	must(t, j.Commit(nil))
+	must(t, os.WriteFile(d.Journal(), saved, 0o600))
+	if receipts, err := Recover(t.Context(), d, host.NewLocal(nil)); err != nil || receipts != nil {
+		t.Errorf("%v, %v", receipts, err)
+	}
+	if _, err := os.Lstat(d.Join("f")); err == nil {
+		t.Error("it was carried out again")
+	}
+}
