@@ -1,92 +1,135 @@
-// Package machine finds out what the machine that regctl runs on is called and
-// where it is reached.
+// Package machine finds out what the machine that regctl runs on is called.
 package machine
 
 import (
 	"context"
 	"net"
+	"net/netip"
 	"os"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/regctl/regctl/internal/spec"
 )
 
-// lookupTime is how long a resolver may take to tell the machine's full name.
-const lookupTime = time.Second
+// patience is how long the resolver may take in all: a machine without DNS must
+// not hold up init.
+const patience = time.Second
 
-// Names lists what the machine is called, the name that clients should use first:
-// the full name if it has a domain, else the host name; then localhost, 127.0.0.1,
-// ::1 and the addresses of Addresses. It takes a second at most, also where no
-// resolver answers.
+// Names are the names and addresses under which this machine may be reached, in
+// the form that spec.NormalizeHosts gives them. The first is the one for clients:
+// the fully qualified name where there is one, else the host name, else the first
+// global address. Then come the host name, localhost, 127.0.0.1, ::1 and the
+// global addresses (private ones included) of interfaces that are up and do not
+// belong to containers or virtual machines.
+//
+// It never fails for want of DNS and takes about a second at most.
 func Names(ctx context.Context) ([]string, error) {
-	short, err := os.Hostname()
+	return source{os.Hostname, net.DefaultResolver.LookupCNAME, interfaces}.names(ctx)
+}
+
+// source is where names come from.
+type source struct {
+	hostname   func() (string, error)
+	canonical  func(ctx context.Context, host string) (string, error)
+	interfaces func() ([]device, error)
+}
+
+// device is a network interface.
+type device struct {
+	name  string
+	up    bool
+	addrs []net.Addr
+}
+
+func (s source) names(ctx context.Context) ([]string, error) {
+	devices, err := s.interfaces()
 	if err != nil {
 		return nil, err
 	}
-	short = strings.ToLower(strings.TrimSuffix(short, "."))
-	names := []string{fullName(ctx, short), short, "localhost", "127.0.0.1", "::1"}
-	names = append(names, Addresses()...)
-	var unique []string
-	for _, name := range names {
-		if name != "" && !slices.Contains(unique, name) {
-			unique = append(unique, name)
-		}
+	addrs := global(devices)
+	names := s.hostNames(ctx)
+	if len(names) == 0 && len(addrs) > 0 {
+		names = []string{addrs[0]}
 	}
-	return unique, nil
+	names = append(names, "localhost", "127.0.0.1", "::1")
+	return spec.NormalizeHosts(append(names, addrs...))
 }
 
-// fullName is what hostname -f says: the canonical name of the host name.
-func fullName(ctx context.Context, short string) string {
-	if strings.Contains(short, ".") {
-		return short
-	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTime)
-	defer cancel()
-	addresses, err := net.DefaultResolver.LookupHost(ctx, short)
-	if err != nil {
-		return ""
-	}
-	for _, address := range addresses {
-		found, err := net.DefaultResolver.LookupAddr(ctx, address)
-		if err != nil {
-			continue
-		}
-		for _, name := range found {
-			name = strings.ToLower(strings.TrimSuffix(name, "."))
-			if strings.HasPrefix(name, short+".") && !strings.HasSuffix(name, ".localdomain") {
-				return name
-			}
-		}
-	}
-	return ""
-}
-
-// bridges begin the names of interfaces that belong to containers and virtual
-// machines, not to the network that clients are on.
-var bridges = []string{"docker", "br-", "veth", "cni", "virbr", "lxc"}
-
-// Addresses lists the global addresses of the interfaces that are up, bridges of
-// containers and virtual machines left out.
-func Addresses() []string {
-	interfaces, err := net.Interfaces()
+// hostNames are the fully qualified name and the host name, as far as they exist
+// and a certificate can hold them.
+func (s source) hostNames(ctx context.Context) []string {
+	host, err := s.hostname()
 	if err != nil {
 		return nil
 	}
-	var list []string
-	for _, i := range interfaces {
-		bridge := slices.ContainsFunc(bridges, func(b string) bool { return strings.HasPrefix(i.Name, b) })
-		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagLoopback != 0 || bridge {
+	var names []string
+	for _, name := range []string{s.qualified(ctx, host), host} {
+		if normal, err := spec.NormalizeHosts([]string{name}); err == nil && !local(normal[0]) {
+			names = append(names, normal[0])
+		}
+	}
+	return names
+}
+
+// qualified is what hostname -f prints: the canonical name that /etc/hosts or the
+// resolver has for the host name; "" when they have none with a dot.
+func (s source) qualified(ctx context.Context, host string) string {
+	if strings.Contains(strings.TrimSuffix(host, "."), ".") {
+		return host
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	name, err := s.canonical(ctx, host)
+	name = strings.TrimSuffix(name, ".")
+	if err != nil || !strings.Contains(name, ".") {
+		return ""
+	}
+	return name
+}
+
+// local reports a name that every machine has, such as localhost.localdomain.
+func local(name string) bool { return name == "localhost" || strings.HasPrefix(name, "localhost.") }
+
+// bridges are what the names of interfaces begin with whose addresses mean
+// nothing outside this machine.
+var bridges = [...]string{"docker", "br-", "veth", "cni", "virbr", "lxc"}
+
+func global(devices []device) []string {
+	var out []string
+	for _, d := range devices {
+		if !d.up || isBridge(d.name) {
 			continue
 		}
-		addresses, err := i.Addrs()
-		if err != nil {
-			continue
-		}
-		for _, a := range addresses {
-			if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
-				list = append(list, n.IP.String())
+		for _, a := range d.addrs {
+			prefix, err := netip.ParsePrefix(a.String())
+			if err == nil && prefix.Addr().IsGlobalUnicast() {
+				out = append(out, prefix.Addr().Unmap().String())
 			}
 		}
 	}
-	return list
+	return out
+}
+
+func isBridge(name string) bool {
+	for _, b := range bridges {
+		if strings.HasPrefix(name, b) {
+			return true
+		}
+	}
+	return false
+}
+
+// interfaces lists this machine's. One that goes away meanwhile has no addresses.
+func interfaces() ([]device, error) {
+	all, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	var devices []device
+	for _, i := range all {
+		addrs, _ := i.Addrs()
+		devices = append(devices, device{i.Name, i.Flags&net.FlagUp != 0, addrs})
+	}
+	return devices, nil
 }
