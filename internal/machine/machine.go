@@ -28,6 +28,16 @@ func Names(ctx context.Context) ([]string, error) {
 	return source{os.Hostname, net.DefaultResolver.LookupCNAME, interfaces}.names(ctx)
 }
 
+// Addresses are the global addresses that Names lists; none when the interfaces
+// cannot be listed.
+func Addresses() []string {
+	devices, err := interfaces()
+	if err != nil {
+		return nil
+	}
+	return global(devices)
+}
+
 // source is where names come from.
 type source struct {
 	hostname   func() (string, error)

@@ -108,7 +108,7 @@ func TestThisMachine(t *testing.T) {
 		t.Errorf("took %v", took)
 	}
 	t.Log(got)
-	for _, want := range []string{"localhost", "127.0.0.1", "::1"} {
+	for _, want := range append(Addresses(), "localhost", "127.0.0.1", "::1") {
 		if !slices.Contains(got, want) {
 			t.Errorf("no %s in %v", want, got)
 		}
