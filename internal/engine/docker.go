@@ -57,7 +57,7 @@ func OpenDocker(ctx context.Context, getenv func(string) string) (*Docker, error
 		return nil, fault.Usage("see `docker context ls`", "%s: %w", end, err)
 	}
 	d := &Docker{api: api, host: end.host}
-	if err := d.connect(ctx); err != nil {
+	if err := d.connect(ctx, answerTime); err != nil {
 		_ = api.Close()
 		return nil, err
 	}
@@ -70,8 +70,8 @@ func (d *Docker) Close() error { return d.api.Close() }
 // Endpoint is where the engine is reached, for example unix:///var/run/docker.sock.
 func (d *Docker) Endpoint() string { return d.host }
 
-func (d *Docker) connect(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, answerTime)
+func (d *Docker) connect(ctx context.Context, patience time.Duration) error {
+	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ping, err := d.api.Ping(limited)
 	if err != nil {
