@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -94,4 +96,18 @@ func TestParseRefuses(t *testing.T) {
 			t.Errorf("%s: hint %q, want %q", name, fault.Hint(err), tc.hint)
 		}
 	}
+}
+
+// TestDocumentedExample parses the example that docs/configuration.md gives.
+func TestDocumentedExample(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "configuration.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(doc), "```yaml\n")
+	example, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("no example in docs/configuration.md")
+	}
+	mustParse(t, example)
 }
