@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"os"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/testenv"
 )
 
@@ -30,8 +30,13 @@ func TestScripts(t *testing.T) {
 			"appendto":   appendTo,
 			"eventually": eventually,
 			"freeport":   freePort,
+			"gone":       gone,
+			"kill9":      kill9,
 			"listing":    listing,
 			"oneerror":   oneError,
+			"pid":        pidFile,
+			"pull":       pullBack,
+			"push":       pushTo,
 			"pushpull":   pushPull,
 			"status":     exitStatus,
 		},
@@ -67,8 +72,12 @@ func setup(env *testscript.Env, bin string) error {
 	return os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o700)
 }
 
-// condition gives scripts [has:THING]; see testenv for the things.
+// condition gives scripts [has:THING], see testenv for the things, and [systemd],
+// whether that would run a process.
 func condition(cond string) (bool, error) {
+	if cond == "systemd" {
+		return engine.FindSupervision().Systemd, nil
+	}
 	thing, ok := strings.CutPrefix(cond, "has:")
 	if !ok {
 		return false, fmt.Errorf("unknown condition %s", cond)
@@ -145,34 +154,25 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// pushPull HOST:PORT: builds a small image of random content, pushes it with the
-// docker CLI, forgets it, pulls it again and compares the digest.
+// pushPull HOST:PORT: pushes an image of random content with the docker command,
+// forgets it, pulls it again and compares the digest.
 func pushPull(ts *testscript.TestScript, _ bool, args []string) {
-	ref := args[0] + "/" + ts.Getenv("NAME") + "/probe:" + strconv.FormatInt(time.Now().UnixNano(), 36)
-	layer := filepath.Join(ts.Getenv("WORK"), "layer.tar")
-	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("WORK"), "layer"), []byte(ref), 0o600))
-	docker(ts, "", "tar", "-C", ts.Getenv("WORK"), "-cf", layer, "layer")
-	docker(ts, "", "docker", "import", layer, ref)
-	defer func() { _ = exec.Command("docker", "image", "rm", "-f", ref).Run() }()
-	docker(ts, "", "docker", "push", ref)
-	want := docker(ts, "", "docker", "image", "inspect", "--format", "{{index .RepoDigests 0}}", ref)
-	docker(ts, "", "docker", "image", "rm", ref)
-	docker(ts, "", "docker", "pull", ref)
-	if got := docker(ts, "", "docker", "image", "inspect", "--format", "{{index .RepoDigests 0}}", ref); got != want {
-		ts.Fatalf("pulled %s, pushed %s", got, want)
-	}
+	p, err := push("", args[0]+"/"+ts.Getenv("NAME"))
+	ts.Check(err)
+	ts.Check(p.pull(""))
 }
 
-func docker(ts *testscript.TestScript, stdin string, argv ...string) string {
-	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "DOCKER_CONFIG="+filepath.Join(ts.Getenv("WORK"), "docker"))
-	cmd.Stdin = strings.NewReader(stdin)
-	var out, errOut bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errOut
-	if err := cmd.Run(); err != nil {
-		ts.Fatalf("%s: %v\n%s%s", strings.Join(argv, " "), err, out.String(), errOut.String())
-	}
-	return strings.TrimSpace(out.String())
+// pushTo HOST:PORT FILE: is the first half of pushPull; FILE is for pullBack.
+func pushTo(ts *testscript.TestScript, _ bool, args []string) {
+	p, err := push("", args[0]+"/"+ts.Getenv("NAME"))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(p.ref+"\n"+p.digest), 0o600))
+}
+
+// pullBack FILE: pulls what was pushed before.
+func pullBack(ts *testscript.TestScript, _ bool, args []string) {
+	ref, digest, _ := strings.Cut(ts.ReadFile(args[0]), "\n")
+	ts.Check(pushed{ref, digest}.pull(""))
 }
 
 // listing FILE DIR...: writes what the folders hold (paths, modes, sizes, times)
@@ -194,8 +194,11 @@ func listing(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(err)
 	}
 	if testenv.Has("docker") {
-		fmt.Fprintln(&out, docker(ts, "", "docker", "ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}}", "--filter", "name="+ts.Getenv("NAME")))
-		fmt.Fprintln(&out, docker(ts, "", "docker", "volume", "ls", "-q", "--filter", "name="+ts.Getenv("NAME")))
+		containers, err := docker("", nil, "ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}}", "--filter", "name="+ts.Getenv("NAME"))
+		ts.Check(err)
+		volumes, err := docker("", nil, "volume", "ls", "-q", "--filter", "name="+ts.Getenv("NAME"))
+		ts.Check(err)
+		fmt.Fprintln(&out, containers, volumes)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(out.String()), 0o600))
 }
