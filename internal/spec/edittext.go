@@ -17,7 +17,7 @@ func editText(data []byte, doc *yaml.Node, c change) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	m, end, ok := doc.Content[0], len(t.lines), true
+	m, end := doc.Content[0], len(t.lines)
 	for i, key := range c.path {
 		if m.Style&yaml.FlowStyle != 0 {
 			ok = t.changeFlow(m, c.path[i:], c)

@@ -28,8 +28,8 @@ func anySpec(seed uint64) Spec {
 	s.HTTP2 = r.IntN(3) == 0
 	s.TLS.CertDays = pick2(r, 365, 30, 1)
 	s.TLS.KeyType = pick("ecdsa256", "ed25519")
-	switch s.TLS.Mode = pick(TLSNone, TLSFiles, TLSSelfSigned); s.TLS.Mode {
-	case TLSFiles:
+	s.TLS.Mode = pick(TLSNone, TLSFiles, TLSSelfSigned)
+	if s.TLS.Mode == TLSFiles {
 		s.TLS.Cert, s.TLS.Key, s.TLS.CACert = "/etc/a b/crt", "/etc/#key: [x]", pick("", "/ca 'x' \"y\"", "/ü")
 	}
 	if s.Runtime == RuntimeDocker {
