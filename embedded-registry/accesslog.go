@@ -8,6 +8,7 @@ import (
 )
 
 // accessLogged writes one JSON object a line for each request, when it has ended.
+// As in distribution it is on unless log.accesslog.disabled; regctl renders it off.
 func accessLogged(next http.Handler, out io.Writer) http.Handler {
 	log := slog.New(slog.NewJSONHandler(out, nil))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -48,9 +48,6 @@ func checkHTTP(c *configuration.Configuration) error {
 	if !slices.Contains([]string{"", "tcp", "unix"}, h.Net) {
 		return fault.Usage("use tcp or unix", "http.net: unknown network %q", h.Net)
 	}
-	if h.Addr == "" {
-		return fault.Usage("set it, for example to :5000", "http.addr: is empty")
-	}
 	if h.DrainTimeout < 0 {
 		return fault.Usage("", "http.draintimeout: is negative")
 	}

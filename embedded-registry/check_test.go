@@ -28,6 +28,7 @@ func TestCheck(t *testing.T) {
 		"middleware off": {start + "http: {addr: ':5000'}\nmiddleware: {registry: [{name: x, disabled: true, options: {}}]}\n", ""},
 
 		"not yaml":           {"version: [", "yaml: "},
+		"wrong kinds":        {"version: 0.1\nlog: [1]\nhttp: 5\n", "unmarshal errors: line 2: "},
 		"no version":         {"storage: inmemory\n", `unsupported version: ""`},
 		"no storage":         {"version: 0.1\n", "no storage configuration"},
 		"two storages":       {"version: 0.1\nstorage: {filesystem: {}, inmemory: {}}\n", "exactly one storage type"},
@@ -36,7 +37,6 @@ func TestCheck(t *testing.T) {
 		"letsencrypt":        {start + "http: {addr: ':5000', tls: {letsencrypt: {cachefile: /c}}}\n", "http.tls.letsencrypt.cachefile: "},
 		"debug":              {start + "http: {addr: ':5000', debug: {addr: ':5001'}}\n", "http.debug.addr: "},
 		"prometheus":         {start + "http: {addr: ':5000', debug: {prometheus: {enabled: true}}}\n", "http.debug.prometheus.enabled: "},
-		"no addr":            {start, "http.addr: is empty"},
 		"net":                {start + "http: {addr: ':5000', net: udp}\n", "http.net: "},
 		"old tls":            {tls + "minimumtls: tls1.1}}\n", `http.tls.minimumtls: unknown version "tls1.1"`},
 		"cipher":             {tls + "ciphersuites: [ROT13]}}\n", `http.tls.ciphersuites: unknown cipher suite "ROT13"`},
@@ -65,6 +65,8 @@ func TestCheck(t *testing.T) {
 			switch {
 			case c.want == "" && err != nil:
 				t.Error(err)
+			case err != nil && strings.Contains(err.Error(), "\n"):
+				t.Errorf("more than a line: %v", err)
 			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || !fault.IsUsage(err)):
 				t.Errorf("got %v, want a usage error with %q", err, c.want)
 			}

@@ -100,7 +100,8 @@ func parse(data []byte) (config *configuration.Configuration, err error) {
 	}})
 	config = new(configuration.Configuration)
 	if err := parser.Parse(data, config); err != nil {
-		return nil, fault.Usage("`regctl config validate FILE` names what is wrong, line by line", "%w", err)
+		// yaml lists its complaints on lines of their own.
+		return nil, fault.Usage("`regctl config validate FILE` names what is wrong, line by line", "%s", strings.ReplaceAll(err.Error(), "\n ", ""))
 	}
 	return config, nil
 }

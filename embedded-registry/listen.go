@@ -16,6 +16,9 @@ func listen(ctx context.Context, network, addr string) (net.Listener, error) {
 	if network == "" {
 		network = "tcp"
 	}
+	if addr == "" { // distribution would take any free port
+		return nil, fault.Usage("set it, for example to :5000", "http.addr: is empty")
+	}
 	if network == "unix" {
 		if err := removeStale(ctx, addr); err != nil {
 			return nil, err

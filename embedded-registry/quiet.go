@@ -24,7 +24,7 @@ var registerEventless = sync.OnceValue(func() error {
 })
 
 // dropEvents keeps distribution from building an event for every request where no
-// endpoint is there to get it: a third of the time of a manifest GET.
+// endpoint is there to get it: much of the time of a manifest GET.
 func dropEvents(config *configuration.Configuration) error {
 	if slices.ContainsFunc(config.Notifications.Endpoints, func(e configuration.Endpoint) bool { return !e.Disabled }) {
 		return nil

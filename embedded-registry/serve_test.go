@@ -201,6 +201,7 @@ func TestHtpasswdIsNotMadeUp(t *testing.T) {
 func TestAppRefuses(t *testing.T) {
 	for name, config := range map[string]string{
 		"token without a root": plain + "auth: {token: {realm: 'http://x', service: s, issuer: i, rootcertbundle: DIR/none}}\n",
+		"no addr":              base,
 		"bad regexp":           plain + "validation: {manifests: {urls: {allow: ['(']}}}\n",
 		"maxthreads":           strings.Replace(plain, "DIR/data", "DIR/data, maxthreads: many", 1),
 	} {

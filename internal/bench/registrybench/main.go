@@ -150,12 +150,15 @@ func report(name string, ours, theirs []float64, unit string, want float64) {
 	for i := range ours {
 		ratios[i] = ours[i] / theirs[i]
 	}
-	verdict := "ok"
-	if median(ratios) < want {
-		verdict = "MISSED"
-	}
 	fmt.Printf("%-30s ours %9.1f  debian %9.1f %s   ratio %.2f (%.2f to %.2f), want >= %.1f: %s\n", name,
-		median(ours), median(theirs), unit, median(ratios), slices.Min(ratios), slices.Max(ratios), want, verdict)
+		median(ours), median(theirs), unit, median(ratios), slices.Min(ratios), slices.Max(ratios), want, verdict(median(ratios) >= want))
+}
+
+func verdict(kept bool) string {
+	if kept {
+		return "ok"
+	}
+	return "MISSED"
 }
 
 func median(v []float64) float64 {

@@ -123,7 +123,7 @@ func (r *registry) url(path string) string {
 	return "http://" + r.addr + path
 }
 
-// rss is the process's resident memory in MB.
+// rss is the process's resident memory in MiB.
 func (r *registry) rss() (float64, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.cmd.Process.Pid))
 	if err != nil {
@@ -132,7 +132,7 @@ func (r *registry) rss() (float64, error) {
 	for line := range strings.Lines(string(data)) {
 		var kb float64
 		if n, _ := fmt.Sscanf(line, "VmRSS: %f kB", &kb); n == 1 {
-			return kb / 1024, nil
+			return kb / 1024, nil // MiB
 		}
 	}
 	return 0, errors.New("no VmRSS")
@@ -194,8 +194,12 @@ func alone(ctx context.Context, s settings) error {
 		starts = append(starts, float64(r.took.Microseconds())/1000)
 		memory = append(memory, mb)
 	}
-	fmt.Printf("%-30s %9.1f ms, want <= 30\n", "serve: start to first 200", median(starts))
-	fmt.Printf("%-30s %9.1f MB, want <= 30\n", "serve: idle RSS", median(memory))
-	fmt.Printf("%-30s %9.1f MB, want <= 28\n", "static stripped executable", float64(fi.Size())/(1<<20))
+	reportLimit("serve: start to first 200", median(starts), "ms", 30)
+	reportLimit("serve: idle RSS", median(memory), "MiB", 30)
+	reportLimit("static stripped executable", float64(fi.Size())/(1<<20), "MiB", 28)
 	return nil
+}
+
+func reportLimit(name string, got float64, unit string, most float64) {
+	fmt.Printf("%-30s %9.1f %s, want <= %.0f: %s\n", name, got, unit, most, verdict(got <= most))
 }
