@@ -87,8 +87,8 @@ func (d *Docker) Logs(ctx context.Context, name string, o LogOptions, out, errOu
 	return err
 }
 
-// Handlers teach a host.Local about this engine, for the registry in images.Exe
-// and dir. images.Docker is set here.
+// Handlers teach a host.Local about this engine, for the registry in dir. The
+// Docker of images is set here.
 func (d *Docker) Handlers(dir string, images Images) map[host.Kind]host.Handler {
 	images.Docker = d
 	return map[host.Kind]host.Handler{

@@ -90,7 +90,7 @@ func majorOf(config, version string) int {
 
 // version runs the image once with --version, without a network.
 func (d *Docker) version(ctx context.Context, ref string, seen dockerimage.InspectResponse) (string, error) {
-	command := append(slices.Clone([]string(seen.Config.Entrypoint)), seen.Config.Cmd...)
+	command := slices.Concat(seen.Config.Entrypoint, seen.Config.Cmd)
 	made, err := d.api.ContainerCreate(ctx, &container.Config{
 		Image:           ref,
 		Entrypoint:      command[:1],

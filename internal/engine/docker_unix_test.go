@@ -26,7 +26,7 @@ func TestOpenDockerWithoutPermission(t *testing.T) {
 		return
 	}
 	testenv.Need(t, "root", "docker")
-	dir, err := os.MkdirTemp("/var/tmp", "regctl-test-")
+	dir, err := os.MkdirTemp("/var/tmp", "regctl-test-") //nolint:usetesting // only root gets into t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}

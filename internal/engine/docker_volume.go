@@ -99,8 +99,8 @@ func (h Volumes) create(ctx context.Context, data []byte) error {
 	if err != nil {
 		return err
 	}
-	// Only root gets at the engine's folders. For anybody else our image's /data
-	// lends the volume its mode when first mounted.
+	// Only root gets at the engine's folders. For anybody else our image's folder
+	// lends the volume its mode when first mounted at /var/lib/registry.
 	if os.Geteuid() == 0 {
 		return os.Chown(made.Mountpoint, want.UID, want.GID)
 	}

@@ -161,10 +161,10 @@ func (h Ready) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 // dead tells why the container does not run, if it does not.
 func (h Ready) dead(ctx context.Context, name string) error {
 	s, err := h.Docker.Inspect(ctx, h.Dir, name)
-	if err != nil || s.State == "running" {
-		return nil // if the engine does not tell, time will
+	if err == nil && s.State != "running" {
+		var words bytes.Buffer
+		_ = h.Docker.Logs(ctx, name, LogOptions{Tail: "20"}, &words, &words)
+		return startFault(words.String(), fmt.Errorf("its container is %s, %s", s.State, s.Detail))
 	}
-	var words bytes.Buffer
-	_ = h.Docker.Logs(ctx, name, LogOptions{Tail: "20"}, &words, &words)
-	return startFault(words.String(), fmt.Errorf("its container is %s, %s", s.State, s.Detail))
+	return nil // where the engine does not tell, time will
 }

@@ -27,7 +27,7 @@ const (
 
 // format is part of what Info is remembered by: raise it when the image made from
 // the same executable changes.
-const format = "1"
+const format = "2"
 
 // Info describes the image made from one executable. It may be stored and handed
 // to Describe again, which then need not read the executable.

@@ -67,11 +67,10 @@ type entry struct {
 }
 
 // entries are all but the executable, in the order in which they are written.
-// /data is open to all because a new named volume takes its mode and owner, and
+// /var/lib/registry is open to all because a new named volume takes its mode and owner, and
 // the user that a container runs as is not known here.
 func entries() []entry {
 	return []entry{
-		{"data/", 0o1777, 0, ""},
 		{"etc/", 0o755, 0, ""},
 		{"etc/group", 0o644, 0, "root:x:0:\nregctl:x:65532:\n"},
 		{"etc/nsswitch.conf", 0o644, 0, "hosts: files dns\n"},
@@ -81,6 +80,9 @@ func entries() []entry {
 		{"etc/ssl/certs/ca-certificates.crt", 0o644, 0, roots()},
 		{"serve/", 0o755, 0, ""},
 		{"tmp/", 0o1777, 0, ""},
+		{"var/", 0o755, 0, ""},
+		{"var/lib/", 0o755, 0, ""},
+		{"var/lib/registry/", 0o1777, 0, ""},
 	}
 }
 

@@ -33,7 +33,7 @@ import (
 func Dockerd(t testing.TB) (sock string, restart func()) {
 	t.Helper()
 	testenv.Need(t, "root", "docker", "dockerd", "ip")
-	dir, err := os.MkdirTemp("/var/tmp", "regctl-dockerd-")
+	dir, err := os.MkdirTemp("/var/tmp", "regctl-dockerd-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,8 @@ type dockerd struct {
 	dir, sock, bridge string
 	args              []string
 	cmd               *exec.Cmd
-	ended             chan error
+	ended             chan struct{}
+	result            error
 	log               bytes.Buffer
 }
 
@@ -94,8 +95,11 @@ func (d *dockerd) start() {
 	if err := d.cmd.Start(); err != nil {
 		d.Fatal(err)
 	}
-	d.ended = make(chan error, 1)
-	go func(cmd *exec.Cmd, ended chan error) { ended <- cmd.Wait() }(d.cmd, d.ended)
+	d.ended = make(chan struct{})
+	go func(cmd *exec.Cmd, ended chan struct{}) {
+		d.result = cmd.Wait()
+		close(ended)
+	}(d.cmd, d.ended)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.After(time.Minute); ; {
@@ -104,9 +108,9 @@ func (d *dockerd) start() {
 		}
 		select {
 		case <-tick.C:
-		case err := <-d.ended:
+		case <-d.ended:
 			d.cmd = nil
-			d.Fatalf("dockerd ended: %v\n%s", err, d.log.String())
+			d.Fatalf("dockerd ended: %v\n%s", d.result, d.log.String())
 		case <-deadline:
 			d.stop()
 			d.Fatalf("dockerd does not answer\n%s", d.log.String())

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,10 +14,15 @@ import (
 )
 
 func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1) //nolint:forbidigo // this is a main
+	}
+}
+
+func run() error {
 	if len(os.Args) < 2 || os.Args[1] == "fail" {
-		fmt.Fprintln(os.Stderr, "error: config.yml:3: it is broken")
-		fmt.Fprintln(os.Stderr, "hint: mend it")
-		os.Exit(1)
+		return errors.New("error: config.yml:3: it is broken\nhint: mend it")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -30,7 +36,7 @@ func main() {
 	fmt.Println("serving", os.Args[1])
 	fmt.Fprintln(os.Stderr, "to standard error")
 	if err := server.ListenAndServe(); ctx.Err() == nil {
-		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
+		return fmt.Errorf("error: %w", err)
 	}
+	return nil
 }
