@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -68,6 +69,9 @@ func setup(env *testscript.Env, bin string) error {
 		cmd.Env = env.Vars
 		cmd.Dir = env.WorkDir
 		_ = cmd.Run()
+		if volumes, err := docker("", nil, "volume", "ls", "-q", "--filter", "name="+name); err == nil && volumes != "" {
+			_, _ = docker("", nil, append([]string{"volume", "rm"}, strings.Fields(volumes)...)...)
+		}
 	})
 	return os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o700)
 }
@@ -127,7 +131,7 @@ func exitStatus(ts *testscript.TestScript, _ bool, args []string) {
 	got := 0
 	if err != nil {
 		var exit *exec.ExitError
-		if !asExit(err, &exit) {
+		if !errors.As(err, &exit) {
 			ts.Fatalf("%s: %v", args[1], err)
 		}
 		got = exit.ExitCode()
@@ -201,10 +205,4 @@ func listing(ts *testscript.TestScript, _ bool, args []string) {
 		fmt.Fprintln(&out, containers, volumes)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(out.String()), 0o600))
-}
-
-func asExit(err error, to **exec.ExitError) bool {
-	exit, ok := err.(*exec.ExitError)
-	*to = exit
-	return ok
 }
