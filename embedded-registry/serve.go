@@ -8,9 +8,10 @@
 //
 // Three things belong to the process and not to one Serve: distribution logs to
 // logrus' standard logger, which Serve sets up from log.* (the last Serve wins; when
-// any of them returns, output is stderr again); GOGC, see tuneGC; and the middleware that quiet.go
-// registers. Serve may run again, or twice at once. Neither the REGISTRY_*
-// variables nor OTEL_* nor systemd's LISTEN_FDS change anything.
+// any of them returns, output is stderr again); GOGC, see tuneGC; and the two
+// middlewares that quiet.go and disk.go register. Serve may run again, or twice at
+// once. Neither the REGISTRY_* variables nor OTEL_* nor systemd's LISTEN_FDS change
+// anything.
 package embeddedregistry
 
 import (
