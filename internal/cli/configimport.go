@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"github.com/regctl/regctl/internal/distconfig"
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/machine"
+	"github.com/regctl/regctl/internal/scenario"
 	"github.com/regctl/regctl/internal/spec"
 )
 
@@ -50,18 +52,7 @@ func (a *app) importConfig(cmd *cobra.Command, file string, dryRun, force bool) 
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	if want.Name == "" {
-		want.Name = r.Name()
-	}
-	if len(want.Hosts) == 0 {
-		if want.Hosts, err = machine.Names(ctx); err != nil {
-			return err
-		}
-	}
-	if want.Runtime == "" {
-		want.Runtime = r.PickRuntime()
-	}
-	if err := want.Validate(); err != nil {
+	if err := complete(ctx, &want, r); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	yaml, err := spec.Marshal(want)
@@ -84,6 +75,20 @@ func (a *app) importConfig(cmd *cobra.Command, file string, dryRun, force bool) 
 	return a.ui.Result(importResult{1, r.Dir.Spec(), moved}, func(w io.Writer) {
 		fmt.Fprintf(w, "%s written; regctl plan shows what it would do, regctl apply does it\n", r.Dir.Spec())
 	})
+}
+
+// complete fills in what a config.yml does not say.
+func complete(ctx context.Context, want *spec.Spec, r *scenario.Registry) (err error) {
+	want.Name = r.Name()
+	d := spec.Default()
+	want.TLS.CertDays, want.TLS.CADays, want.TLS.KeyType = d.TLS.CertDays, d.TLS.CADays, d.TLS.KeyType
+	want.Runtime = r.PickRuntime()
+	if len(want.Hosts) == 0 {
+		if want.Hosts, err = machine.Names(ctx); err != nil {
+			return err
+		}
+	}
+	return want.Validate()
 }
 
 type importResult struct {
