@@ -18,7 +18,7 @@ import (
 // a kill at any moment d either does not exist or says, in its state, which
 // directories were made for it.
 func Claim(ctx context.Context, d Dir, name string, timeout time.Duration, command string) (*Lock, error) {
-	for {
+	for attempt := 0; ; attempt++ {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -30,7 +30,7 @@ func Claim(ctx context.Context, d Dir, name string, timeout time.Duration, comma
 		case Foreign:
 			return nil, ForeignFault(d, class)
 		case Absent:
-			if err := create(d, name); err != nil {
+			if err := create(d, name); err != nil && (!wasFaster(err) || attempt >= claimAttempts) {
 				return nil, err
 			}
 		}
@@ -48,6 +48,14 @@ func Claim(ctx context.Context, d Dir, name string, timeout time.Duration, comma
 	}
 }
 
+// claimAttempts is how often others may make and remove the directory under our
+// hands before it is taken for something else.
+const claimAttempts = 1000
+
+// wasFaster is true of errors that come of others making or removing the same
+// directories.
+func wasFaster(err error) bool { return errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) }
+
 // settle finishes, under the lock, what a claim needs beyond the directory.
 func settle(d Dir, name string) error {
 	s, err := LoadState(d)
@@ -63,13 +71,16 @@ func newState(name string, made []string) State {
 
 // create makes d and the parents that it lacks under another name, with its state
 // inside, and renames the outermost: none of them ever exists without the record
-// of what was made. It returns nil also when another command was faster.
+// of what was made.
 func create(d Dir, name string) error {
 	made := missing(string(d))
 	if len(made) == 0 {
-		return fault.Usage("remove it, or choose another place with --dir", "%s is a symlink that leads nowhere", d)
+		return dangling(string(d))
 	}
 	top := made[0]
+	if err := dangling(filepath.Dir(top)); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
 	temp := aside(top, d)
 	inside := Dir(filepath.Join(temp, strings.TrimPrefix(string(d), filepath.Dir(top))))
 	err := os.MkdirAll(string(inside), 0o700)
@@ -80,10 +91,22 @@ func create(d Dir, name string) error {
 		err = os.Rename(filepath.Join(temp, filepath.Base(top)), top)
 	}
 	os.RemoveAll(temp) // what is in it, if anything, has failed
-	if err == nil || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+	if err == nil {
 		return nil
 	}
 	return writeFault(string(d), err)
+}
+
+// dangling refuses a symlink that leads nowhere. Of anything else it says only
+// that it exists.
+func dangling(path string) error {
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if _, err = os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return fault.Usage("remove it, or choose another place with --dir", "%s is a symlink that leads nowhere", path)
+		}
+	}
+	return fs.ErrExist
 }
 
 // inherited lists the parents of d that were made for registries beside it: the

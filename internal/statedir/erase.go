@@ -26,8 +26,8 @@ func Erase(d Dir, lock *Lock) (left []string, err error) {
 		if err := os.Rename(string(d), gone); err != nil {
 			return nil, host.Failed("remove", string(d), err)
 		}
-		if err := os.RemoveAll(gone); err != nil {
-			return nil, host.Failed("remove", gone, err)
+		if err := removeAside(gone); err != nil {
+			return nil, err
 		}
 	} else if err := removeOurs(d); err != nil {
 		return nil, err

@@ -65,7 +65,7 @@ func TestClaimKeepsWhatIsThere(t *testing.T) {
 	dangling := Dir(filepath.Join(base, "dangling"))
 	must(t, os.Symlink("nowhere", string(dangling)))
 	before := steptest.Tree(t, base)
-	for d, want := range map[Dir]string{foreign: "photo.jpg", dangling: "leads nowhere"} {
+	for d, want := range map[Dir]string{foreign: "photo.jpg", dangling: "leads nowhere", Dir(dangling.Join("registry")): dangling.Join() + " is a symlink"} {
 		_, err := Claim(t.Context(), d, "registry", time.Second, "regctl init")
 		if err == nil || !fault.IsUsage(err) || fault.Hint(err) == "" || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", d, err)
