@@ -1,14 +1,12 @@
 package image
 
 import (
-	"debug/buildinfo"
 	"debug/elf"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/regctl/regctl/internal/fault"
 )
@@ -69,51 +67,4 @@ func checkExecutable(exe string) (string, error) {
 		return "", fault.Usage("use --linux-binary FILE or --image REF", "%s is for %s, which is not supported", exe, file.Machine)
 	}
 	return name, nil
-}
-
-// about is what Go noted in the executable when it was built.
-type about struct {
-	version  string
-	revision string
-	time     time.Time // of the revision; what makes the image's times the same on any day
-}
-
-func readAbout(exe string) (about, error) {
-	a := about{version: "unknown", time: time.Unix(0, 0).UTC()}
-	info, err := buildinfo.ReadFile(exe)
-	if err != nil {
-		return a, fault.Usage("name a static regctl for linux", "%s is not regctl: %w", exe, err)
-	}
-	if info.Main.Version != "" {
-		a.version = info.Main.Version
-	}
-	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
-			a.revision = s.Value
-		case "vcs.time":
-			if t, err := time.Parse(time.RFC3339, s.Value); err == nil {
-				a.time = t.UTC()
-			}
-		}
-	}
-	return a, nil
-}
-
-// labels are ours and those of the OCI image specification (annotations.md).
-func (a about) labels() map[string]string {
-	labels := map[string]string{
-		Label:                                    a.version,
-		"org.opencontainers.image.title":         "regctl registry",
-		"org.opencontainers.image.version":       a.version,
-		"org.opencontainers.image.source":        "https://github.com/regctl/regctl",
-		"org.opencontainers.image.licenses":      "Apache-2.0",
-		"org.opencontainers.image.created":       a.time.Format(time.RFC3339),
-		"org.opencontainers.image.documentation": "https://github.com/regctl/regctl#readme",
-		"org.opencontainers.image.description":   "The OCI registry that regctl runs: distribution, embedded in regctl itself",
-	}
-	if a.revision != "" {
-		labels["org.opencontainers.image.revision"] = a.revision
-	}
-	return labels
 }

@@ -6,6 +6,7 @@ package image
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -17,7 +18,7 @@ import (
 const (
 	// Repository is what every image of ours is called; its tag says which it is.
 	Repository = "regctl/registry"
-	// Label marks an image as made by regctl; its value is the executable's version.
+	// Label marks an image as made by regctl; its value is format.
 	Label = "io.regctl.image"
 	// Entrypoint is the executable's path in the image.
 	Entrypoint = "/regctl"
@@ -27,7 +28,10 @@ const (
 
 // format is part of what Info is remembered by: raise it when the image made from
 // the same executable changes.
-const format = "2"
+const format = "3"
+
+// epoch is every time in the image, so that only the executable decides what it is.
+var epoch = time.Unix(0, 0).UTC()
 
 // Info describes the image made from one executable. It may be stored and handed
 // to Describe again, which then need not read the executable.
@@ -96,11 +100,7 @@ func build(exe string) (v1.Image, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	about, err := readAbout(exe)
-	if err != nil {
-		return nil, "", err
-	}
-	layer, err := newLayer(exe, about.time)
+	layer, err := newLayer(exe)
 	if err != nil {
 		return nil, "", err
 	}
@@ -109,18 +109,30 @@ func build(exe string) (v1.Image, string, error) {
 		return nil, "", err
 	}
 	img, err = mutate.ConfigFile(img, &v1.ConfigFile{
-		Created:      v1.Time{Time: about.time},
+		Created:      v1.Time{Time: epoch},
 		OS:           "linux",
 		Architecture: arch,
 		RootFS:       v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{layer.digest}},
-		History:      []v1.History{{Created: v1.Time{Time: about.time}, CreatedBy: "regctl"}},
+		History:      []v1.History{{Created: v1.Time{Time: epoch}, CreatedBy: "regctl"}},
 		Config: v1.Config{
 			Entrypoint: []string{Entrypoint},
 			Cmd:        []string{"serve", "/serve/config.yml"},
 			User:       fmt.Sprintf("%d:%d", User, User),
 			WorkingDir: "/",
-			Labels:     about.labels(),
+			Labels:     labels(),
 		},
 	})
 	return img, arch, err
+}
+
+// labels are ours and those of the OCI image specification (annotations.md).
+func labels() map[string]string {
+	return map[string]string{
+		Label:                                    format,
+		"org.opencontainers.image.title":         "regctl registry",
+		"org.opencontainers.image.description":   "The OCI registry that regctl runs: distribution, embedded in regctl itself",
+		"org.opencontainers.image.source":        "https://github.com/regctl/regctl",
+		"org.opencontainers.image.documentation": "https://github.com/regctl/regctl#readme",
+		"org.opencontainers.image.licenses":      "Apache-2.0",
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -20,13 +19,12 @@ import (
 // compressed: the engine is on this machine, and gzip would only cost time.
 type layer struct {
 	exe    string
-	mtime  time.Time
 	digest v1.Hash
 	size   int64
 }
 
-func newLayer(exe string, mtime time.Time) (*layer, error) {
-	l := &layer{exe: exe, mtime: mtime}
+func newLayer(exe string) (*layer, error) {
+	l := &layer{exe: exe}
 	sum := sha256.New()
 	var size counter
 	if err := l.write(io.MultiWriter(sum, &size)); err != nil {
@@ -112,7 +110,7 @@ func (l *layer) write(w io.Writer) error {
 	}
 	t := tar.NewWriter(w)
 	for _, e := range entries() {
-		h := l.header(e.name, e.mode, int64(len(e.data)))
+		h := header(e.name, e.mode, int64(len(e.data)))
 		h.Uid, h.Gid = e.uid, e.uid
 		if e.name[len(e.name)-1] == '/' {
 			h.Typeflag = tar.TypeDir
@@ -124,7 +122,7 @@ func (l *layer) write(w io.Writer) error {
 			return err
 		}
 	}
-	if err := t.WriteHeader(l.header(Entrypoint[1:], 0o755, info.Size())); err != nil {
+	if err := t.WriteHeader(header(Entrypoint[1:], 0o755, info.Size())); err != nil {
 		return err
 	}
 	if _, err := io.CopyBuffer(t, io.LimitReader(file, info.Size()), make([]byte, 1<<20)); err != nil {
@@ -133,13 +131,13 @@ func (l *layer) write(w io.Writer) error {
 	return t.Close()
 }
 
-func (l *layer) header(name string, mode, size int64) *tar.Header {
+func header(name string, mode, size int64) *tar.Header {
 	return &tar.Header{
 		Typeflag: tar.TypeReg,
 		Name:     name,
 		Mode:     mode,
 		Size:     size,
-		ModTime:  l.mtime,
+		ModTime:  epoch,
 		Format:   tar.FormatUSTAR,
 	}
 }
