@@ -78,7 +78,7 @@ func (b *batch) writeFile(path string, want Fact) error {
 		err = os.Rename(temp, path)
 	}
 	if err != nil {
-		os.Remove(temp) // the error that led here says more
+		_ = os.Remove(temp) // the error that led here says more
 		if errors.Is(err, syscall.EBUSY) {
 			return b.writeInPlace(path, want)
 		}

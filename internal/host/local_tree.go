@@ -32,7 +32,7 @@ func (b *batch) makeDir(path string, want Fact) error {
 		err = os.Rename(temp, path)
 	}
 	if err != nil {
-		os.Remove(temp) // the error that led here says more
+		_ = os.Remove(temp) // the error that led here says more
 		return Failed("make", path, err)
 	}
 	b.touch(path)
@@ -66,7 +66,7 @@ func (b *batch) doLink(op Op) error {
 		return Failed("link", op.Path, err)
 	}
 	if err := os.Rename(temp, op.Path); err != nil {
-		os.Remove(temp) // the error that led here says more
+		_ = os.Remove(temp) // the error that led here says more
 		return Failed("link", op.Path, err)
 	}
 	b.touch(op.Path)

@@ -90,7 +90,7 @@ func create(d Dir, name string) error {
 	if err == nil {
 		err = os.Rename(filepath.Join(temp, filepath.Base(top)), top)
 	}
-	os.RemoveAll(temp) // what is in it, if anything, has failed
+	_ = os.RemoveAll(temp) // what is in it, if anything, has failed
 	if err == nil {
 		return nil
 	}

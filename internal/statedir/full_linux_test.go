@@ -87,7 +87,6 @@ func initHere(ctx context.Context, d Dir) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Release()
 	s, err := LoadState(d)
 	if err != nil {
 		return err
@@ -98,5 +97,5 @@ func initHere(ctx context.Context, d Dir) error {
 		return err
 	}
 	_, err = step.Run(ctx, h, planned, &Journal{Dir: d, State: &s})
-	return err
+	return errors.Join(err, lock.Release())
 }

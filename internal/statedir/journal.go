@@ -58,7 +58,7 @@ func (j *Journal) Begin(ops []host.Op, before host.Facts) error {
 	}
 	head := fmt.Sprintf("%s%x\n", journalHead, sha256.Sum256(body))
 	if err := j.write(append([]byte(head), body...)); err != nil {
-		os.Remove(j.Dir.Journal()) // the error that led here says more
+		_ = os.Remove(j.Dir.Journal()) // the error that led here says more
 		return host.Failed("write", j.Dir.Journal(), err)
 	}
 	return nil

@@ -54,9 +54,7 @@ func TestLockNeedsADirectory(t *testing.T) {
 
 func TestLockWaitEndsWithItsContext(t *testing.T) {
 	d := Dir(t.TempDir())
-	lock, err := Acquire(t.Context(), d, 0, "x")
-	must(t, err)
-	defer lock.Release()
+	held(t, d)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Acquire(ctx, d, time.Minute, "y"); !errors.Is(err, context.Canceled) {

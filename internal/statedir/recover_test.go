@@ -29,7 +29,7 @@ func crashed(t *testing.T, d Dir, ops []host.Op, before host.Facts) {
 
 func TestRecover(t *testing.T) {
 	d := Dir(filepath.Join(t.TempDir(), "registry"))
-	defer claim(t, d).Release()
+	held(t, d)
 	uid, gid := self()
 	fact := func(data string) host.Fact {
 		return host.Fact{Exists: true, Data: []byte(data), Mode: 0o600, UID: uid, GID: gid}
@@ -101,7 +101,7 @@ func TestRecover(t *testing.T) {
 // What cannot be finished now is finished next time, with the same values.
 func TestRecoverFailsHalfWay(t *testing.T) {
 	d := Dir(filepath.Join(t.TempDir(), "registry"))
-	defer claim(t, d).Release()
+	held(t, d)
 	uid, gid := self()
 	var ops []host.Op
 	for _, name := range []string{"a", "sub/b"} {
@@ -131,7 +131,7 @@ func TestRecoverFailsHalfWay(t *testing.T) {
 // A journal that was not written to its end stands for a batch that had not begun.
 func TestTornJournal(t *testing.T) {
 	d := Dir(filepath.Join(t.TempDir(), "registry"))
-	defer claim(t, d).Release()
+	held(t, d)
 	path := d.Join("f")
 	crashed(t, d, []host.Op{{
 		Ref: host.Ref{Kind: host.File, Path: path}, Action: host.Create,
@@ -153,7 +153,7 @@ func TestTornJournal(t *testing.T) {
 // A power failure may bring the removal of a journal back, not what it led to.
 func TestJournalThatCameBack(t *testing.T) {
 	d := Dir(filepath.Join(t.TempDir(), "registry"))
-	defer claim(t, d).Release()
+	held(t, d)
 	s, err := LoadState(d)
 	must(t, err)
 	j := &Journal{Dir: d, State: &s}

@@ -83,6 +83,13 @@ func claim(t *testing.T, d Dir) *Lock {
 	return lock
 }
 
+// held claims d until the test ends.
+func held(t *testing.T, d Dir) {
+	t.Helper()
+	lock := claim(t, d)
+	t.Cleanup(func() { must(t, lock.Release()) })
+}
+
 // A directory of the operator's stays; one of ours goes with the parents made for
 // it, with the last registry in them.
 func TestErase(t *testing.T) {
