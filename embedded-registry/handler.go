@@ -22,7 +22,7 @@ import (
 // newHandler puts around the app what NewRegistry would: a 200 for "/", health,
 // panics and the access log. None of it wraps the ResponseWriter but the access log.
 func newHandler(app *handlers.App, config *configuration.Configuration, configPath string, log io.Writer) (http.Handler, error) {
-	h := alive(wideUploads(app))
+	h := alive(batched(wideUploads(app)))
 	if configPath != "" {
 		h = newControl(filepath.Join(filepath.Dir(configPath), "ctl")).guard(h)
 	}

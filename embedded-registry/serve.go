@@ -93,6 +93,7 @@ func Serve(ctx context.Context, o Options) error {
 		Handler:           handler,
 		TLSConfig:         tlsConfig,
 		Protocols:         protocols(config.HTTP, extra),
+		ConnContext:       withBatch,
 		ReadHeaderTimeout: time.Minute,
 		ErrorLog:          log.New(errorLog{}, "", 0),
 	}
@@ -106,7 +107,7 @@ func run(ctx context.Context, server *http.Server, ln net.Listener, drain time.D
 	served := make(chan error, 1)
 	go func() {
 		if server.TLSConfig != nil {
-			served <- server.ServeTLS(ln, "", "")
+			served <- server.ServeTLS(batchListener{ln}, "", "")
 		} else {
 			served <- server.Serve(ln)
 		}
