@@ -106,15 +106,18 @@ func (s ContainerStep) Plan(seen host.Facts) (step.Change, error) {
 		op.Action, op.OnlyIf, item.OnlyIf = host.Restart, s.RestartIf, s.RestartIf
 		item.Diff = "for it to read what changed"
 	case bytes.Equal(canonical(was.Container), canonical(s.Want)) && !was.Leftover:
-		op.Action, item.Diff = host.Start, "it is stopped"
+		// The op is a change, not a start: one that is as wanted by then is well.
+		op.Action, item.Action, item.Diff = host.Change, host.Start, "it is stopped"
 		if s.Stopped {
-			op.Action, item.Diff = host.Stop, "it is running"
+			item.Action, item.Diff = host.Stop, "it is running"
 		}
 	default:
 		op.Action = host.Change
 		item.Diff = containerDiff(s.Want.Name, &was.Container, &s.Want)
 	}
-	item.Action = op.Action
+	if item.Action == "" {
+		item.Action = op.Action
+	}
 	return step.Change{Items: []step.Item{item}, Ops: []host.Op{op}}, nil
 }
 

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,78 +31,6 @@ const opTime = 3 * time.Minute
 type Containers struct {
 	Docker *Docker
 	Dir    string
-}
-
-// found is a container as the engine has it.
-type found struct {
-	id      string
-	spec    Container
-	running bool
-	foreign string
-}
-
-func (f *found) is(want Container) bool { return bytes.Equal(canonical(f.spec), canonical(want)) }
-
-// sideName is where a container waits while its successor starts.
-func sideName(name string) string { return name + ".regctl-old" }
-
-// Look implements host.Handler.
-func (h Containers) Look(ctx context.Context, name string) (host.Fact, error) {
-	now, err := h.find(ctx, name)
-	if err != nil {
-		return host.Fact{}, err
-	}
-	if now != nil && now.foreign != "" {
-		return host.Fact{Exists: true, Foreign: now.foreign}, nil
-	}
-	old, err := h.findSide(ctx, name)
-	if err != nil {
-		return host.Fact{}, err
-	}
-	switch {
-	case now == nil && old == nil:
-		return host.Fact{}, nil
-	case now == nil:
-		return containerFact{Container: old.spec, Leftover: true}.fact(), nil
-	}
-	return containerFact{Container: now.spec, Running: now.running, Leftover: old != nil}.fact(), nil
-}
-
-func (h Containers) find(ctx context.Context, name string) (*found, error) {
-	c, err := h.Docker.api.ContainerInspect(ctx, name)
-	if isAbsent(c, err, name) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return identify(c, h.Dir), nil
-}
-
-// isAbsent knows that the engine also answers to the beginning of an id.
-func isAbsent(c container.InspectResponse, err error, name string) bool {
-	return errdefs.IsNotFound(err) || err == nil && c.Name != "/"+name
-}
-
-// identify tells whether a container is that of the registry in dir.
-func identify(c container.InspectResponse, dir string) *found {
-	f := &found{id: c.ID, running: c.State.Running || c.State.Restarting}
-	labels := c.Config.Labels
-	switch err := json.Unmarshal([]byte(labels[LabelSpec]), &f.spec); {
-	case labels[LabelRegistry] == "" || err != nil:
-		f.foreign = fmt.Sprintf("a container of image %s, created %s, that regctl did not make", c.Config.Image, c.Created)
-	case labels[LabelDir] != dir:
-		f.foreign = "the container of the registry in " + labels[LabelDir]
-	}
-	return f
-}
-
-func (h Containers) findSide(ctx context.Context, name string) (*found, error) {
-	f, err := h.find(ctx, sideName(name))
-	if err != nil || f == nil || f.foreign != "" {
-		return nil, err
-	}
-	return f, nil
 }
 
 // Do implements host.Handler. It goes on to the end when ctx ends: a request that
@@ -233,6 +160,9 @@ func (h Containers) create(ctx context.Context, want containerFact) error {
 		return err
 	}
 	_, err = h.Docker.api.ContainerCreate(ctx, config, hostConfig, nil, nil, want.Name)
+	if errdefs.IsConflict(err) && h.appears(ctx, want.Container) {
+		err = nil
+	}
 	if errdefs.IsNotFound(err) {
 		return fault.Fail("run the same command again", "image %s is no longer in the Docker Engine", want.Image)
 	}
@@ -246,6 +176,26 @@ func (h Containers) create(ctx context.Context, want containerFact) error {
 		return errors.Join(err, h.remove(ctx, want.Name))
 	}
 	return nil
+}
+
+// appears waits for a container that a killed regctl had asked for: the engine holds
+// its name before it can be seen. It reports whether that is the wanted one.
+func (h Containers) appears(ctx context.Context, want Container) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		f, err := h.find(ctx, want.Name)
+		if f != nil || err != nil {
+			return f != nil && f.foreign == "" && f.is(want)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 func (h Containers) start(ctx context.Context, name string) error {

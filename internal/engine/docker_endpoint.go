@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/context/store"
 	"github.com/docker/docker/client"
@@ -49,6 +50,9 @@ func findEndpoint(getenv func(string) string) (endpoint, error) {
 	type meta struct{ Host string }
 	kinds := store.NewConfig(func() any { return &map[string]any{} }, store.EndpointTypeGetter("docker", func() any { return &meta{} }))
 	found, err := store.New(filepath.Join(dir, "contexts"), kinds).GetMetadata(name)
+	if errdefs.IsNotFound(err) {
+		return endpoint{}, fault.Usage("docker context ls shows those there are", "there is no docker context %q", name)
+	}
 	if err != nil {
 		return endpoint{}, fault.Usage("see `docker context ls`", "the docker %w", err)
 	}
@@ -75,17 +79,20 @@ func configDir(getenv func(string) string) string {
 func (e endpoint) local() error {
 	u, err := url.Parse(e.host)
 	if err != nil {
-		return fault.Usage("it looks like unix:///var/run/docker.sock", "%s: not the address of an engine", e)
+		u = &url.URL{}
 	}
 	switch u.Scheme {
 	case "unix", "npipe":
 		return nil
-	case "tcp":
+	case "tcp", "http", "https":
 		if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip.IsLoopback() {
 			return nil
 		}
+		return elsewhere(e.String())
+	case "ssh":
+		return elsewhere(e.String())
 	}
-	return elsewhere(e.String())
+	return fault.Usage("it looks like unix:///var/run/docker.sock", "%s: not the address of a Docker Engine", e)
 }
 
 func elsewhere(who string) error {
