@@ -57,7 +57,7 @@ func (a *app) runDestroy(cmd *cobra.Command, r *scenario.Registry, dryRun, keepD
 	if err := a.ui.Confirm(question); err != nil {
 		return err
 	}
-	if err := r.Lock(ctx, a.flag.lockTimeout, "regctl destroy"); err != nil {
+	if err := r.LockToDestroy(ctx, a.flag.lockTimeout); err != nil {
 		return err
 	}
 	kept, err := r.Destroy(ctx, keepData)

@@ -1,10 +1,12 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/host"
@@ -24,11 +26,23 @@ func (r *Registry) Leftover(keepData bool) bool {
 // ConnectForDestroy is Connect where regctl.yaml may be gone or wrong: only the
 // runtime that was used counts.
 func (r *Registry) ConnectForDestroy(ctx context.Context) (err error) {
-	if r.state.Runtime != "" {
-		r.Spec.Runtime = r.state.Runtime
+	if r.Spec.Runtime = cmp.Or(r.state.Runtime, r.Spec.Runtime); r.Spec.Runtime == "" {
+		r.Spec.Runtime = r.PickRuntime()
 	}
 	r.site, err = openRuntime(ctx, r)
 	return err
+}
+
+// LockToDestroy is Lock for Destroy: nothing is made or finished first, only
+// what a killed command did is counted in, so that a full disk is no obstacle.
+func (r *Registry) LockToDestroy(ctx context.Context, timeout time.Duration) (err error) {
+	if r.lock, err = statedir.Acquire(ctx, r.Dir, timeout, "regctl destroy"); err != nil {
+		return err
+	}
+	if r.state, err = statedir.TakeStock(ctx, r.Dir, r.site.host); err != nil {
+		return errors.Join(err, r.Unlock())
+	}
+	return nil
 }
 
 // PlanDestroy lists what Destroy would remove.
@@ -123,7 +137,7 @@ func (r *Registry) keep(data []host.Receipt) error {
 		Name: r.state.Name, Phase: statedir.PhaseKept, Runtime: r.state.Runtime,
 		Made: r.state.Made, CreatedAt: r.state.CreatedAt, Receipts: data,
 	}
-	return errors.Join(statedir.Save(r.Dir, r.state), os.Remove(r.Dir.LockFile()))
+	return errors.Join(statedir.Save(r.Dir, r.state), statedir.DropJournal(r.Dir), os.Remove(r.Dir.LockFile()))
 }
 
 func paths(receipts []host.Receipt) []string {

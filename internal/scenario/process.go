@@ -38,8 +38,10 @@ func processSite(r *Registry) (*site, error) {
 		return nil, err
 	}
 	p.Runtime = steps
+	handlers := processHandlers()
+	handlers[engine.KindBinary] = engine.Binary{Source: options.Source}
 	return &site{
-		host:    host.NewLocal(withOurs(processHandlers(options.Source))),
+		host:    host.NewLocal(withOurs(handlers)),
 		place:   p,
 		runtime: options,
 		runs:    options.Ref(), want: want,
@@ -67,13 +69,13 @@ func processOptions(r *Registry, p Place) (engine.ProcessOptions, error) {
 	}, err
 }
 
-// processHandlers do what processSite plans; source is our own executable.
-func processHandlers(source string) map[host.Kind]host.Handler {
+func processHandlers() map[host.Kind]host.Handler {
 	return map[host.Kind]host.Handler{
 		engine.KindProcess: engine.Processes{Drain: drain},
-		engine.KindBinary:  engine.Binary{Source: source},
+		engine.KindBinary:  engine.Binary{},
 		engine.KindUnit:    engine.Systemd{},
 		engine.KindCrontab: engine.Crontab{},
+		engine.KindReady:   engine.Ready{},
 	}
 }
 

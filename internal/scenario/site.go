@@ -60,9 +60,12 @@ func openRuntime(ctx context.Context, r *Registry) (*site, error) {
 	return newDockerSite(docker, r.Dir, r.Spec.Name, engine.Images{Exe: exe, Info: image.Info(r.state.Image)}), err
 }
 
-// withOurs adds the kinds of thing that every site knows.
+// withOurs adds the kinds of thing that every site knows. Those of the process
+// runtime need no engine, and a command that was killed early has not noted yet
+// which runtime it was to be.
 func withOurs(handlers map[host.Kind]host.Handler) map[host.Kind]host.Handler {
-	all := map[host.Kind]host.Handler{kindTree: trees{}}
+	all := processHandlers()
+	all[kindTree] = trees{}
 	maps.Copy(all, handlers)
 	return all
 }
@@ -74,8 +77,16 @@ func (s *site) describe(op host.Op) string {
 		return "the registry's process"
 	case engine.KindReady:
 		return op.Path + " to answer"
+	case engine.KindBinary, kindTree:
+		return op.Path
 	}
 	return op.Ref.String()
+}
+
+// mounted are the folders that a container mounts: one made anew is seen by it
+// only when it starts again.
+func mounted(dir statedir.Dir) []host.Ref {
+	return []host.Ref{{Kind: host.Dir, Path: dir.Serve()}, {Kind: host.Dir, Path: dir.Data()}}
 }
 
 // restartFiles are those that the registry reads only when it starts.
