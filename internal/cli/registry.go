@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 
@@ -73,9 +74,19 @@ func (a *app) apply(ctx context.Context, r *scenario.Registry, o applyOptions) (
 		return false, firstError(err, r.Abandon())
 	}
 	if planned.Empty() {
-		return false, nil
+		return false, r.Await(ctx)
 	}
 	return true, r.Apply(ctx, planned, o.retain)
+}
+
+// settled does a command once more when another regctl has changed what it went
+// by while it waited for the lock.
+func settled(do func() error) error {
+	err := do()
+	if errors.Is(err, scenario.ErrChanged) {
+		err = do()
+	}
+	return err
 }
 
 func firstError(errs ...error) error {

@@ -117,7 +117,7 @@ func (s WaitStep) Plan(host.Facts) (step.Change, error) {
 
 // Ready is the host.Handler of KindReady.
 type Ready struct {
-	Docker *Docker
+	Docker *Docker // nil where no container serves it
 	Dir    string
 }
 
@@ -153,13 +153,16 @@ func (h Ready) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 			if ctx.Err() != nil {
 				return host.Fact{}, ctx.Err()
 			}
-			return host.Fact{}, fault.Fail("see docker logs "+want.Container, "%s did not answer within %s: %w", want.URL, readyTime, err)
+			return host.Fact{}, fault.Fail("regctl logs tells more; after init --retain there is something to look at", "%s did not answer within %s: %w", want.URL, readyTime, err)
 		}
 	}
 }
 
 // dead tells why the container does not run, if it does not.
 func (h Ready) dead(ctx context.Context, name string) error {
+	if h.Docker == nil {
+		return nil // a process: time will tell
+	}
 	s, err := h.Docker.Inspect(ctx, h.Dir, name)
 	if err == nil && s.State != "running" {
 		var words bytes.Buffer

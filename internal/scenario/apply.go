@@ -16,6 +16,10 @@ import (
 // undoTime is how long putting things back may take after an interrupt.
 const undoTime = time.Minute
 
+// ErrChanged reports that another command changed regctl.yaml while this one
+// waited for it: what was planned on no longer holds.
+var ErrChanged = errors.New("changed while we waited")
+
 // Lock makes the registry's folder if there is none and holds it for this
 // command, waiting up to timeout for another. What a killed command left half
 // done is finished first.
@@ -41,7 +45,7 @@ func (r *Registry) refresh(ctx context.Context) error {
 		return err
 	}
 	if !bytes.Equal(now, r.file) {
-		return fault.Fail("run the same command again", "%s changed while we waited", r.Dir.Spec())
+		return fault.Fail("run the same command again", "%s: %w", r.Dir.Spec(), ErrChanged)
 	}
 	if r.site != nil {
 		if _, err := statedir.Recover(ctx, r.Dir, r.site.host); err != nil {
@@ -65,6 +69,9 @@ func (r *Registry) Apply(ctx context.Context, planned step.Planned, retain bool)
 	receipts, err := step.Run(ctx, r.site.host, planned, journal)
 	if err == nil || retain {
 		return err
+	}
+	if r.Progress != nil && len(receipts) > 0 {
+		r.Progress("putting back what was changed")
 	}
 	patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	embeddedregistry "github.com/regctl/regctl/embedded-registry"
 	"github.com/regctl/regctl/internal/distconfig"
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/secret"
@@ -80,7 +81,13 @@ func Render(s spec.Spec, p Place, httpSecret string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return data, distconfig.Check(data, p.Flavour)
+	if err := distconfig.Check(data, p.Flavour); err != nil || p.Flavour != distconfig.Embedded {
+		return data, err
+	}
+	if err := embeddedregistry.Check(data); err != nil {
+		return nil, fmt.Errorf("config.yml: %w", err)
+	}
+	return data, nil
 }
 
 // extra is regctl-serve.yaml: what distribution has no key for.

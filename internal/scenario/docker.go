@@ -12,6 +12,7 @@ import (
 
 	"github.com/regctl/regctl/internal/distconfig"
 	"github.com/regctl/regctl/internal/engine"
+	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/image"
 	"github.com/regctl/regctl/internal/spec"
@@ -62,7 +63,7 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 	wait := engine.WaitStep{Endpoint: ownEndpoint(r.Spec), Container: want.Name, After: []host.Ref{ref}}
 	p.Runtime = []step.Step{
 		c.step,
-		engine.ContainerStep{Want: want, RestartIf: restartFiles(r.Dir, r.Spec.Image != "")},
+		engine.ContainerStep{Want: want, RestartIf: append(restartFiles(r.Dir, r.Spec.Image != ""), mounted(r.Dir)...)},
 		wait,
 	}
 	if volume := r.Spec.Storage.Volume; volume != "" {
@@ -175,6 +176,15 @@ func (c containerRuntime) Inspect(ctx context.Context) (engine.Status, error) {
 func (c containerRuntime) RebootCover(context.Context) string { return "" }
 
 func (c containerRuntime) Logs(ctx context.Context, follow bool, tail int, w io.Writer) error {
+	found, err := c.docker.Inspect(ctx, c.dir, c.name)
+	switch {
+	case err != nil:
+		return err
+	case found.Foreign != "":
+		return &host.ForeignError{Ref: host.Ref{Kind: engine.KindContainer, Path: c.name}, What: found.Foreign}
+	case found.State == Absent:
+		return fault.Fail("regctl start makes it", "there is no container %s", c.name)
+	}
 	o := engine.LogOptions{Follow: follow}
 	if tail >= 0 {
 		o.Tail = strconv.Itoa(tail)

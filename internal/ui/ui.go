@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -138,7 +139,13 @@ func (u *UI) paint(code, text string) string {
 }
 
 func oneLine(s string) string {
-	return strings.Join(strings.Fields(strings.ReplaceAll(s, "\n", " ")), " ")
+	var parts []string
+	for line := range strings.Lines(s) {
+		if words := strings.Join(strings.Fields(line), " "); words != "" && !slices.Contains(parts, words) {
+			parts = append(parts, words)
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 func isTerminal(v any) bool {

@@ -1,0 +1,27 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/regctl/regctl/internal/engine"
+)
+
+// Await waits until a registry that is as wanted answers: the command that
+// started it may have been killed before it did. One that does not answer in time
+// is an error.
+func (r *Registry) Await(ctx context.Context) error {
+	if r.NoStart || r.answers(ctx) {
+		return nil
+	}
+	if r.Progress != nil {
+		r.Progress(fmt.Sprintf("waiting for %s to answer", r.Spec.Endpoint()))
+	}
+	wait := engine.WaitStep{Endpoint: ownEndpoint(r.Spec), Container: r.site.runs.Path}
+	change, err := wait.Plan(nil)
+	if err != nil {
+		return err
+	}
+	_, err = r.site.host.Do(ctx, change.Ops)
+	return err
+}
