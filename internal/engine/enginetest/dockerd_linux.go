@@ -32,6 +32,45 @@ import (
 //   - the storage driver is the machine's engine's, which works on its kernel.
 func Dockerd(t testing.TB) (sock string, restart func()) {
 	t.Helper()
+	d := newDockerd(t)
+	d.start()
+	return d.sock, func() {
+		t.Helper()
+		d.stop()
+		d.start()
+	}
+}
+
+// Client is an engine of the test's own that stands for one on another machine: it
+// has an /etc of its own.
+type Client struct {
+	Sock string
+	Etc  string // its /etc as this machine sees it; a copy of the machine's own
+	// Addr is an address of this machine that is not of 127.0.0.0/8, where Docker
+	// asks for no certificate.
+	Addr string
+}
+
+// DockerdWithEtc starts an engine like Dockerd's with an /etc of its own. Docker
+// reads /etc/docker/certs.d and /etc/hosts there, and no flag moves them.
+func DockerdWithEtc(t testing.TB) Client {
+	t.Helper()
+	testenv.Need(t, "unshare", "cp")
+	d := newDockerd(t)
+	etc := filepath.Join(d.dir, "etc")
+	if out, err := exec.CommandContext(context.Background(), "cp", "-a", "/etc", etc).CombinedOutput(); err != nil {
+		t.Fatalf("cp: %v\n%s", err, out)
+	}
+	d.args = append([]string{
+		"unshare", "--mount", "--propagation", "private", "sh", "-c",
+		`mount --bind "$0" /etc && exec "$@"`, etc,
+	}, d.args...)
+	d.start()
+	return Client{Sock: d.sock, Etc: etc, Addr: d.addr}
+}
+
+func newDockerd(t testing.TB) *dockerd {
+	t.Helper()
 	testenv.Need(t, "root", "docker", "dockerd", "ip")
 	dir, err := os.MkdirTemp("/var/tmp", "regctl-dockerd-") //nolint:usetesting // see above
 	if err != nil {
@@ -45,27 +84,22 @@ func Dockerd(t testing.TB) (sock string, restart func()) {
 		t.Fatal(err)
 	}
 	d.args = []string{
-		"--config-file", config, "--host", "unix://" + d.sock, "--pidfile", filepath.Join(dir, "pid"),
+		"dockerd", "--config-file", config, "--host", "unix://" + d.sock, "--pidfile", filepath.Join(dir, "pid"),
 		"--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "run"),
 		"--storage-driver", Docker(t, "", "info", "--format", "{{.Driver}}"),
 		"--bridge", d.bridge, "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false",
 	}
-	d.start()
-	return d.sock, func() {
-		t.Helper()
-		d.stop()
-		d.start()
-	}
+	return d
 }
 
 type dockerd struct {
 	testing.TB
-	dir, sock, bridge string
-	args              []string
-	cmd               *exec.Cmd
-	ended             chan struct{}
-	result            error
-	log               bytes.Buffer
+	dir, sock, bridge, addr string
+	args                    []string // the command
+	cmd                     *exec.Cmd
+	ended                   chan struct{}
+	result                  error
+	log                     bytes.Buffer
 }
 
 func (d *dockerd) addBridge() {
@@ -75,7 +109,8 @@ func (d *dockerd) addBridge() {
 	d.bridge = fmt.Sprintf("rgt%x", raw)
 	d.ip("link", "add", d.bridge, "type", "bridge")
 	// RFC 2544's addresses for tests are routed by nobody.
-	d.ip("addr", "add", fmt.Sprintf("198.18.%d.1/24", raw[0]), "dev", d.bridge)
+	d.addr = fmt.Sprintf("198.18.%d.1", raw[0])
+	d.ip("addr", "add", d.addr+"/24", "dev", d.bridge)
 	d.ip("link", "set", d.bridge, "up")
 }
 
@@ -88,7 +123,7 @@ func (d *dockerd) ip(args ...string) {
 
 func (d *dockerd) start() {
 	d.Helper()
-	d.cmd = exec.CommandContext(context.Background(), "dockerd", d.args...)
+	d.cmd = exec.CommandContext(context.Background(), d.args[0], d.args[1:]...)
 	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
 	// A terminal's Ctrl-C is the test's: it stops the engine in its cleanup.
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

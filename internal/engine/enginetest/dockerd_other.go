@@ -10,3 +10,13 @@ func Dockerd(t testing.TB) (sock string, restart func()) {
 	t.Skip("needs dockerd")
 	return "", nil
 }
+
+// Client is an engine that stands for one on another machine.
+type Client struct{ Sock, Etc, Addr string }
+
+// DockerdWithEtc skips the test: an engine of one's own needs Linux.
+func DockerdWithEtc(t testing.TB) Client {
+	t.Helper()
+	t.Skip("needs dockerd")
+	return Client{}
+}
