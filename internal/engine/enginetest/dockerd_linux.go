@@ -46,27 +46,34 @@ func Dockerd(t testing.TB) (sock string, restart func()) {
 type Client struct {
 	Sock string
 	Etc  string // its /etc as this machine sees it; a copy of the machine's own
-	// Addr is an address of this machine that is not of 127.0.0.0/8, where Docker
-	// asks for no certificate.
-	Addr string
 }
 
 // DockerdWithEtc starts an engine like Dockerd's with an /etc of its own. Docker
-// reads /etc/docker/certs.d and /etc/hosts there, and no flag moves them.
-func DockerdWithEtc(t testing.TB) Client {
+// reads /etc/docker/certs.d and /etc/hosts there, and no flag moves them. The name
+// is in its /etc/hosts as an address of this machine that is not of 127.0.0.0/8,
+// where Docker asks for no certificate.
+func DockerdWithEtc(t testing.TB, name string) Client {
 	t.Helper()
-	testenv.Need(t, "unshare", "cp")
+	testenv.Need(t, "unshare", "cp", "mount")
 	d := newDockerd(t)
 	etc := filepath.Join(d.dir, "etc")
 	if out, err := exec.CommandContext(context.Background(), "cp", "-a", "/etc", etc).CombinedOutput(); err != nil {
 		t.Fatalf("cp: %v\n%s", err, out)
+	}
+	hosts, err := os.OpenFile(filepath.Join(etc, "hosts"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(hosts, "%s %s\n", d.addr, name)
+	if err := hosts.Close(); err != nil {
+		t.Fatal(err)
 	}
 	d.args = append([]string{
 		"unshare", "--mount", "--propagation", "private", "sh", "-c",
 		`mount --bind "$0" /etc && exec "$@"`, etc,
 	}, d.args...)
 	d.start()
-	return Client{Sock: d.sock, Etc: etc, Addr: d.addr}
+	return Client{Sock: d.sock, Etc: etc}
 }
 
 func newDockerd(t testing.TB) *dockerd {

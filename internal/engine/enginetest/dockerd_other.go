@@ -12,10 +12,10 @@ func Dockerd(t testing.TB) (sock string, restart func()) {
 }
 
 // Client is an engine that stands for one on another machine.
-type Client struct{ Sock, Etc, Addr string }
+type Client struct{ Sock, Etc string }
 
 // DockerdWithEtc skips the test: an engine of one's own needs Linux.
-func DockerdWithEtc(t testing.TB) Client {
+func DockerdWithEtc(t testing.TB, _ string) Client {
 	t.Helper()
 	t.Skip("needs dockerd")
 	return Client{}

@@ -1,0 +1,105 @@
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/regctl/regctl/internal/engine/enginetest"
+	"github.com/regctl/regctl/internal/testenv"
+)
+
+// TestStockImage runs distribution's own images, version 2 and 3, by --image.
+func TestStockImage(t *testing.T) {
+	testenv.Need(t, "docker")
+	bin := build(t)
+	for _, stock := range []struct {
+		tag  string
+		make func(t testing.TB, sock, ref string)
+	}{{"2", enginetest.Registry2}, {"3", enginetest.Registry3}} {
+		t.Run(stock.tag, func(t *testing.T) {
+			image := enginetest.Name(t, "") + ":" + stock.tag
+			stock.make(t, "", image)
+			for _, tls := range []string{"none", "selfsigned"} {
+				t.Run(tls, func(t *testing.T) { stockImage(t, newRun(t, bin, "stock"), image, tls) })
+			}
+		})
+	}
+}
+
+func stockImage(t *testing.T, r *run, image, tls string) {
+	init := []string{"init", "--image", image, "--tls", tls, "--host", "registry.test", "--port", r.port}
+	r.must(t, init...)
+	p := r.pushed(t, "")
+	if said := r.must(t, init...); !strings.Contains(said, "nothing to do") {
+		t.Errorf("the same init again:\n%s", said)
+	}
+	if mounts := enginetest.Docker(t, "", "inspect", "--format", "{{range .Mounts}}{{.Type}} {{end}}", r.name); mounts != "bind bind" {
+		t.Errorf("mounts %q, want two binds and no volume for nobody to remove", mounts)
+	}
+	before := r.started(t, "")
+
+	r.edit(t, "\nconfig:\n  log:\n    level: debug\n  storage:\n    delete:\n      enabled: true\n")
+	if code, said := r.fails(t, "plan"); code != 4 || !strings.Contains(said, "level: debug") {
+		t.Errorf("plan: exit status %d, want 4 and the new level:\n%s", code, said)
+	}
+	r.must(t, "apply")
+	after := r.started(t, "")
+	if before.id != after.id || before.at == after.at {
+		t.Errorf("apply of a setting turned %v into %v, want the same container started again", before, after)
+	}
+	if said := r.must(t, "apply"); !strings.Contains(said, "nothing to do") {
+		t.Errorf("the same apply again:\n%s", said)
+	}
+	r.pulled(t, "", p)
+	r.must(t, "restart")
+	r.pulled(t, "", p)
+	if said := r.must(t, "status", "-o", "json", "--check"); !strings.Contains(said, `"image": "`+image+`"`) {
+		t.Errorf("status does not name the image:\n%s", said)
+	}
+
+	r.must(t, "destroy", "--yes")
+	r.noContainer(t)
+	enginetest.Docker(t, "", "image", "inspect", image) // not ours to remove
+	if _, err := os.Stat(r.dir); !os.IsNotExist(err) {
+		t.Errorf("%s is left: %v", r.dir, err)
+	}
+}
+
+// container is one life of a container.
+type container struct{ id, at string }
+
+func (r *run) started(t *testing.T, sock string) container {
+	t.Helper()
+	id, at, _ := strings.Cut(enginetest.Docker(t, sock, "inspect", "--format", "{{.Id}} {{.State.StartedAt}}", r.name), " ")
+	return container{id, at}
+}
+
+// pushed pushes a new image to the registry and pulls it back, through the engine
+// of this machine at sock, over loopback, where Docker asks for no certificate.
+func (r *run) pushed(t *testing.T, sock string) pushed {
+	t.Helper()
+	p, err := push(sock, "127.0.0.1:"+r.port+"/"+r.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.pulled(t, sock, p)
+	return p
+}
+
+func (r *run) pulled(t *testing.T, sock string, p pushed) {
+	t.Helper()
+	if err := p.pull(sock); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// edit adds text to regctl.yaml, as an editor would.
+func (r *run) edit(t *testing.T, text string) {
+	t.Helper()
+	path := filepath.Join(r.dir, "regctl.yaml")
+	if err := os.WriteFile(path, append(read(t, path), text...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
