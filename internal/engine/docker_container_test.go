@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -375,6 +376,17 @@ func TestPortTaken(t *testing.T) {
 	}
 	if err := b.docker.CheckPorts(t.Context(), second); err == nil {
 		t.Error("CheckPorts saw nothing")
+	}
+	for _, ip := range []string{"127.0.0.1", ""} {
+		moved := b.container(port)
+		moved.Publish[0].IP, _ = netip.ParseAddr(ip)
+		b.run(engine.ContainerStep{Want: moved}, b.wait(port))
+	}
+	absent := b.container(port)
+	absent.Name = enginetest.Name(t, "")
+	absent.Publish[0] = engine.Port{IP: netip.MustParseAddr("192.0.2.77"), Host: uint16(freePort(t)), Container: 5000}
+	if err := b.docker.CheckPorts(t.Context(), absent); err == nil || !strings.Contains(err.Error(), "192.0.2.77 is not an address of this machine") {
+		t.Errorf("an address of another machine: %v", err)
 	}
 }
 

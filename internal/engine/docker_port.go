@@ -37,8 +37,8 @@ func (d *Docker) checkPorts(ctx context.Context, c Container, own []Port) error 
 		return err
 	}
 	for _, p := range c.Publish {
-		held := func(o Port) bool { return o.Host == p.Host && (o.IP == p.IP || !o.IP.IsValid()) }
-		if slices.ContainsFunc(own, held) {
+		// One that it holds at another address only the engine can try, once it is free.
+		if slices.ContainsFunc(own, func(o Port) bool { return o.Host == p.Host }) {
 			continue
 		}
 		for _, other := range running {
