@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/regctl/regctl/internal/spec"
@@ -17,35 +19,15 @@ something fails, what was changed is put back. With -f the file given takes the
 place of DIR/regctl.yaml first; where there is no registry yet, it is created.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			find := a.findExisting
+			var data []byte
 			if file != "" {
-				find = a.find
-			}
-			r, err := find()
-			if err != nil {
-				return err
-			}
-			if file != "" {
-				data, err := a.readInput(file)
-				if err != nil {
-					return err
-				}
-				want, err := spec.Parse(file, data)
-				if err != nil {
-					return err
-				}
-				if err := r.WantFile(want, data); err != nil {
+				var err error
+				if data, err = a.readInput(file); err != nil {
 					return err
 				}
 			}
-			changed, err := a.apply(cmd.Context(), r, applyOptions{command: "regctl apply", dryRun: dryRun, retain: retain})
-			if err != nil || dryRun {
-				return err
-			}
-			if !changed {
-				a.ui.Say("nothing to do: %s is as wanted", r.Dir)
-			}
-			return a.showInit(r, changed)
+			o := applyOptions{command: "regctl apply", dryRun: dryRun, retain: retain}
+			return settled(func() error { return a.runApply(cmd.Context(), file, data, o) })
 		},
 	}
 	f := cmd.Flags()
@@ -53,4 +35,32 @@ place of DIR/regctl.yaml first; where there is no registry yet, it is created.`,
 	f.BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
 	f.BoolVar(&retain, "retain", false, "after a failure leave what was changed, to look at")
 	return cmd
+}
+
+func (a *app) runApply(ctx context.Context, file string, data []byte, o applyOptions) error {
+	find := a.findExisting
+	if file != "" {
+		find = a.find
+	}
+	r, err := find()
+	if err != nil {
+		return err
+	}
+	if file != "" {
+		want, err := spec.Parse(file, data)
+		if err != nil {
+			return err
+		}
+		if err := r.WantFile(want, data); err != nil {
+			return err
+		}
+	}
+	changed, err := a.apply(ctx, r, o)
+	if err != nil || o.dryRun {
+		return err
+	}
+	if !changed {
+		a.ui.Say("nothing to do: %s is as wanted", r.Dir)
+	}
+	return a.showInit(r, changed)
 }

@@ -47,6 +47,7 @@ func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)
 func Main(sys System) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	a := &app{sys: sys, ui: &ui.UI{In: sys.In, Out: sys.Out, Err: sys.Err}}
 	root := newRoot(a)
 	root.SetArgs(sys.Args)
@@ -64,7 +65,7 @@ func (a *app) report(ctx context.Context, err error) int {
 	case errors.As(err, &status):
 		return int(status)
 	case ctx.Err() != nil:
-		a.ui.Error(fault.Fail("run the same command again: it goes on from here", "interrupted: %w", err))
+		a.ui.Error(interrupted(ctx, err))
 		return exitInterrupted
 	case fault.IsUsage(err), isCobraUsage(err):
 		a.ui.Error(withUsageHint(err))
@@ -73,6 +74,17 @@ func (a *app) report(ctx context.Context, err error) int {
 		a.ui.Error(err)
 		return exitFailed
 	}
+}
+
+// interrupted says what an interrupt left undone, if it says more than that it
+// was one.
+func interrupted(ctx context.Context, err error) error {
+	const hint = "run the same command again to finish"
+	if !strings.Contains(err.Error(), "\n") &&
+		(errors.Is(err, context.Canceled) || strings.Contains(err.Error(), context.Cause(ctx).Error())) {
+		return fault.Fail(hint, "interrupted")
+	}
+	return fault.Fail(hint, "interrupted: %w", err)
 }
 
 // usageError marks what cobra says about flags and arguments as bad input.
@@ -124,9 +136,15 @@ func (a *app) getenv(name string) string {
 // args wraps cobra's argument checks so that their errors carry a hint.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
-		if err := check(cmd, given); err != nil {
-			return &usageError{err, "usage: " + cmd.UseLine()}
+		err := check(cmd, given)
+		switch {
+		case err == nil:
+			return nil
+		case cmd.HasSubCommands():
+			return &usageError{fmt.Errorf("unknown command %s %s", cmd.CommandPath(), given[0]), cmd.CommandPath() + " --help lists the commands"}
+		case check(cmd, nil) == nil && !strings.Contains(cmd.Use, " "):
+			err = fmt.Errorf("%s takes no arguments, so not %q", cmd.CommandPath(), given[0])
 		}
-		return nil
+		return &usageError{err, "usage: " + cmd.UseLine()}
 	}
 }

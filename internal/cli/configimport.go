@@ -63,7 +63,11 @@ func (a *app) importConfig(cmd *cobra.Command, file string, dryRun, force bool) 
 		a.ui.Say("%s:%s", file, m)
 	}
 	if dryRun {
-		_, err := a.ui.Out.Write(distconfig.Mask(yaml))
+		text := distconfig.Mask(yaml)
+		if a.ui.Format == "json" {
+			return a.ui.Result(importResult{1, r.Dir.Spec(), moved, string(text)}, nil)
+		}
+		_, err := a.ui.Out.Write(text)
 		return err
 	}
 	if err := r.Lock(ctx, a.flag.lockTimeout, "regctl config import"); err != nil {
@@ -72,7 +76,7 @@ func (a *app) importConfig(cmd *cobra.Command, file string, dryRun, force bool) 
 	if err := firstError(r.WriteSpec(ctx, yaml), r.Unlock()); err != nil {
 		return err
 	}
-	return a.ui.Result(importResult{1, r.Dir.Spec(), moved}, func(w io.Writer) {
+	return a.ui.Result(importResult{1, r.Dir.Spec(), moved, ""}, func(w io.Writer) {
 		fmt.Fprintf(w, "%s written; regctl plan shows what it would do, regctl apply does it\n", r.Dir.Spec())
 	})
 }
@@ -95,6 +99,7 @@ type importResult struct {
 	SchemaVersion int                `json:"schemaVersion"`
 	File          string             `json:"file"`
 	Moved         []distconfig.Moved `json:"moved"`
+	Content       string             `json:"content,omitempty"` // of a dry run
 }
 
 // readable refuses a file that was named by a flag and cannot be read; "" is
@@ -105,6 +110,12 @@ func readable(paths ...string) error {
 			continue
 		}
 		f, err := os.Open(path)
+		if err == nil {
+			if info, _ := f.Stat(); info != nil && info.IsDir() {
+				_ = f.Close()
+				return fault.Usage("give the path of a file", "%s is a folder", path)
+			}
+		}
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return fault.Usage("give the path of an existing file", "%w", err)

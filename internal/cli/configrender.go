@@ -19,7 +19,7 @@ made from DIR/regctl.yaml, or from the file given, with any flag laid over it;
 where there is no registry, from the flags alone. Nothing is written.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := a.find()
+			r, err := a.findAny()
 			if err != nil {
 				return err
 			}
@@ -44,6 +44,9 @@ where there is no registry, from the flags alone. Nothing is written.`,
 			if !showSecrets {
 				data = distconfig.Mask(data)
 			}
+			if a.ui.Format == "json" {
+				return a.ui.Result(renderResult{1, string(data)}, nil)
+			}
 			_, err = a.ui.Out.Write(data)
 			return err
 		},
@@ -52,4 +55,10 @@ where there is no registry, from the flags alone. Nothing is written.`,
 	cmd.Flags().StringVarP(&file, "file", "f", "", "render this regctl.yaml (- for standard input)")
 	cmd.Flags().BoolVar(&showSecrets, "show-secrets", false, "print secrets in clear")
 	return cmd
+}
+
+// renderResult is config.yml inside JSON; as YAML it stands for itself.
+type renderResult struct {
+	SchemaVersion int    `json:"schemaVersion"`
+	Config        string `json:"config"`
 }

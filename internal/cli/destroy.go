@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/regctl/regctl/internal/scenario"
+	"github.com/regctl/regctl/internal/step"
 )
 
 func newDestroy(a *app) *cobra.Command {
@@ -19,13 +20,16 @@ image, files, images stored. Nothing that regctl did not make is touched. It
 asks first; --yes goes ahead.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := a.find()
+			r, err := a.findAny()
 			if err != nil {
 				return err
 			}
 			if !r.Exists() && !r.Leftover(keepData) {
 				a.ui.Say("nothing to do: there is no registry in %s", r.Dir)
-				return nil
+				if dryRun {
+					return a.showChanges(step.Planned{})
+				}
+				return a.ui.Result(destroyResult{1, string(r.Dir), []string{}}, func(io.Writer) {})
 			}
 			return a.runDestroy(cmd, r, dryRun, keepData)
 		},
@@ -54,7 +58,7 @@ func (a *app) runDestroy(cmd *cobra.Command, r *scenario.Registry, dryRun, keepD
 	if keepData {
 		question = fmt.Sprintf("remove registry %s in %s, but keep its images?", r.Name(), r.Dir)
 	}
-	if err := a.ui.Confirm(question); err != nil {
+	if err := a.ui.Confirm(ctx, question); err != nil {
 		return err
 	}
 	if err := r.LockToDestroy(ctx, a.flag.lockTimeout); err != nil {

@@ -16,6 +16,8 @@ import (
 type initOptions struct {
 	specFlags
 	dryRun, noStart, retain bool
+
+	warned bool
 }
 
 func newInit(a *app) *cobra.Command {
@@ -33,7 +35,9 @@ differs and leaves the registry alone: edit regctl.yaml and run regctl apply.`,
   regctl init --tls none --port 5001
   regctl init --host registry.test --dry-run`,
 		Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.runInit(cmd, &o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return settled(func() error { return a.runInit(cmd, &o) })
+		},
 	}
 	o.register(cmd)
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print what would be made, and make nothing")
@@ -52,8 +56,11 @@ func (a *app) runInit(cmd *cobra.Command, o *initOptions) error {
 		return err
 	}
 	for _, w := range r.Spec.Warnings() {
-		a.ui.Warn("%s", w)
+		if !o.warned {
+			a.ui.Warn("%s", w)
+		}
 	}
+	o.warned = true
 	r.NoStart = o.noStart
 	changed, err := a.apply(ctx, r, applyOptions{command: "regctl init", dryRun: o.dryRun, retain: o.retain})
 	if err != nil || o.dryRun {
@@ -73,6 +80,9 @@ func (o *initOptions) settle(cmd *cobra.Command, r *scenario.Registry) error {
 		return err
 	}
 	if r.Exists() {
+		if err := want.Validate(); err != nil {
+			return err
+		}
 		if diff := spec.Diff(r.Spec, want); len(diff) > 0 {
 			return fault.Usage(fmt.Sprintf("edit %s and run regctl apply; regctl plan shows first what that would do", r.Dir.Spec()),
 				"%s is a registry already, and differs: %s", r.Dir, strings.Join(diff, "; "))
@@ -87,10 +97,10 @@ func (o *initOptions) settle(cmd *cobra.Command, r *scenario.Registry) error {
 	if want.Runtime == "" {
 		want.Runtime = r.PickRuntime()
 	}
-	if err := readable(want.TLS.Cert, want.TLS.Key, want.TLS.CACert, want.LinuxBinary); err != nil {
+	if err := r.Want(want); err != nil {
 		return err
 	}
-	return r.Want(want)
+	return readable(want.TLS.Cert, want.TLS.Key, want.TLS.CACert, want.LinuxBinary)
 }
 
 // initResult is what init prints; -o json has the same keys as status for what

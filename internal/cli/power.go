@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"io"
+
 	"github.com/spf13/cobra"
 
 	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/scenario"
 )
 
 func newStart(a *app) *cobra.Command {
@@ -18,10 +21,10 @@ func newStart(a *app) *cobra.Command {
 				return err
 			}
 			changed, err := a.apply(cmd.Context(), r, applyOptions{command: "regctl start", dryRun: dryRun})
-			if err == nil && !dryRun && !changed {
-				a.ui.Say("nothing to do: it runs")
+			if err != nil || dryRun {
+				return err
 			}
-			return err
+			return a.powered(r, changed, "it runs")
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
@@ -60,15 +63,35 @@ func (a *app) newPower(action host.Action, name, short string) *cobra.Command {
 				return a.showChanges(planned)
 			}
 			if planned.Empty() {
-				a.ui.Say("nothing to do: it does not run")
-				return nil
+				idle := "it does not run"
+				if action == host.Restart {
+					idle += "; regctl start starts it"
+				}
+				return a.powered(r, false, idle)
 			}
 			if err := r.Lock(ctx, a.flag.lockTimeout, "regctl "+name); err != nil {
 				return err
 			}
-			return firstError(r.Power(ctx, planned), r.Unlock())
+			if err := firstError(r.Power(ctx, planned), r.Unlock()); err != nil {
+				return err
+			}
+			return a.powered(r, true, "")
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
 	return cmd
+}
+
+type powerResult struct {
+	SchemaVersion int    `json:"schemaVersion"`
+	Name          string `json:"name"`
+	Changed       bool   `json:"changed"`
+}
+
+// powered ends start, stop and restart; idle says why there was nothing to do.
+func (a *app) powered(r *scenario.Registry, changed bool, idle string) error {
+	if !changed {
+		a.ui.Say("nothing to do: %s", idle)
+	}
+	return a.ui.Result(powerResult{1, r.Name(), changed}, func(io.Writer) {})
 }

@@ -6,18 +6,29 @@ import (
 	"os"
 	"slices"
 
-	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/scenario"
 	"github.com/regctl/regctl/internal/statedir"
 )
 
 // find opens the registry that the flags name, or the only one there is. It may
 // not exist yet.
-func (a *app) find() (*scenario.Registry, error) { return a.open(statedir.Find) }
+func (a *app) find() (*scenario.Registry, error) { return free(a.open(statedir.Find)) }
+
+// findAny is find for commands that make nothing: what they find may also be a
+// folder with something else in it, where there is no registry then.
+func (a *app) findAny() (*scenario.Registry, error) { return a.open(statedir.Find) }
 
 // findNew is find for init, which without a name makes the one called registry
 // whatever others there are.
-func (a *app) findNew() (*scenario.Registry, error) { return a.open(statedir.FindNew) }
+func (a *app) findNew() (*scenario.Registry, error) { return free(a.open(statedir.FindNew)) }
+
+// free refuses a folder that holds something else.
+func free(r *scenario.Registry, err error) (*scenario.Registry, error) {
+	if err == nil {
+		err = r.Foreign()
+	}
+	return r, err
+}
 
 type finder func(dirFlag, name string, env func(string) string, euid int) (statedir.Dir, error)
 
@@ -36,7 +47,7 @@ func (a *app) findExisting() (*scenario.Registry, error) {
 		return nil, err
 	}
 	if !r.Exists() {
-		return nil, fault.Usage("regctl init creates one; --name or --dir names another", "there is no registry in %s", r.Dir)
+		return nil, r.Missing()
 	}
 	return r, nil
 }

@@ -36,10 +36,8 @@ the environment, the environment over a file.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetHelpCommand(&cobra.Command{Hidden: true})
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{err, cmd.CommandPath() + " --help lists the flags"}
-	})
+	root.SetHelpCommand(newHelp())
+	root.SetFlagErrorFunc(flagError)
 
 	f := root.PersistentFlags()
 	f.StringVar(&a.flag.name, "name", "", "the registry's name (default registry)")
@@ -63,6 +61,9 @@ the environment, the environment over a file.`,
 func (a *app) prepare(cmd *cobra.Command) error {
 	if err := a.settleFlags(cmd); err != nil {
 		return err
+	}
+	if a.flag.lockTimeout < 0 {
+		return fault.Usage("for example --timeout 30s", "--timeout cannot be %s", a.flag.lockTimeout)
 	}
 	switch a.flag.output {
 	case "text", "json", "yaml":

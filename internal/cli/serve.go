@@ -18,6 +18,9 @@ next handshake.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			o.Config = given[0]
+			if err := readable(o.Config); err != nil {
+				return err
+			}
 			return engine.RunServe(cmd.Context(), o)
 		},
 	}

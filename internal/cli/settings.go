@@ -31,7 +31,11 @@ func (a *app) settleFlags(cmd *cobra.Command) error {
 	}
 	var problem error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if problem != nil || f.Changed || slices.Contains(neverSet, f.Name) {
+		if problem != nil || slices.Contains(neverSet, f.Name) {
+			return
+		}
+		if f.Changed {
+			problem = notEmpty(cmd, f)
 			return
 		}
 		env := envName(f.Name)
@@ -47,6 +51,16 @@ func (a *app) settleFlags(cmd *cobra.Command) error {
 		}
 	})
 	return problem
+}
+
+// notEmpty refuses a flag without a value, which mostly is a shell's variable
+// that is not set: destroy --dir "$D" must not destroy another registry.
+func notEmpty(cmd *cobra.Command, f *pflag.Flag) error {
+	list, ok := f.Value.(pflag.SliceValue)
+	if f.Value.String() != "" && !(ok && len(list.GetSlice()) == 0) {
+		return nil
+	}
+	return fault.Usage(fmt.Sprintf("give it one, or leave it out; %s --help says what it takes", cmd.CommandPath()), "--%s has an empty value", f.Name)
 }
 
 func envName(flag string) string {
@@ -93,7 +107,7 @@ func (a *app) settingsFiles(root *cobra.Command) ([]settingsFile, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fault.Fail("mend or remove that file", "%s: %w", path, err)
+			return nil, unreadableSettings(path, err)
 		}
 		if err := checkKeys(path, v, root); err != nil {
 			return nil, err
@@ -101,6 +115,17 @@ func (a *app) settingsFiles(root *cobra.Command) ([]settingsFile, error) {
 		files = append(files, settingsFile{path, v})
 	}
 	return files, nil
+}
+
+// unreadableSettings says in one line what viper says in several.
+func unreadableSettings(path string, err error) error {
+	var perr *fs.PathError
+	if errors.As(err, &perr) {
+		return fault.Fail("mend or remove that file", "%s: %w", path, perr.Err)
+	}
+	why := strings.TrimPrefix(err.Error(), "While parsing config: ")
+	return fault.Usage("mend or remove that file; it holds flags and their values, such as tls: none",
+		"%s: not what a settings file looks like: %s", path, strings.TrimPrefix(why, "yaml: "))
 }
 
 func (a *app) settingsPaths() []string {

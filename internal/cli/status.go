@@ -19,7 +19,7 @@ func newStatus(a *app) *cobra.Command {
 		Short: "Say whether the registry runs, answers, and until when its certificate is good",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := a.find()
+			r, err := a.findAny()
 			if err != nil {
 				return err
 			}

@@ -2,8 +2,10 @@ package scenario
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -27,16 +29,18 @@ type Registry struct {
 
 	getenv func(string) string
 	exists bool
-	file   []byte // regctl.yaml as read
-	write  []byte // regctl.yaml as it should become; nil leaves it
-	state  statedir.State
-	lock   *statedir.Lock
-	site   *site
+	// foreign is why nothing can be made in Dir, which holds something else.
+	foreign error
+	file    []byte // regctl.yaml as read
+	write   []byte // regctl.yaml as it should become; nil leaves it
+	state   statedir.State
+	lock    *statedir.Lock
+	site    *site
 }
 
 // Open reads what there is in dir. An absent or empty folder is a registry that
-// does not exist yet, to be called name; a folder that holds something else is
-// refused.
+// does not exist yet, to be called name; so is one that holds something else, in
+// which none can be made: see Foreign. A name that is not its own is refused.
 func Open(dir statedir.Dir, name string, getenv func(string) string) (*Registry, error) {
 	r := &Registry{Dir: dir, getenv: getenv, Spec: spec.Default()}
 	if name != "" {
@@ -48,7 +52,8 @@ func Open(dir statedir.Dir, name string, getenv func(string) string) (*Registry,
 	}
 	switch class.Kind {
 	case statedir.Foreign:
-		return nil, statedir.ForeignFault(dir, class)
+		r.foreign = statedir.ForeignFault(dir, class)
+		return r, nil
 	case statedir.Absent, statedir.Empty:
 		return r, nil
 	}
@@ -58,15 +63,48 @@ func Open(dir statedir.Dir, name string, getenv func(string) string) (*Registry,
 	if r.file, err = readFile(dir.Spec()); err != nil {
 		return nil, err
 	}
-	if r.file == nil {
-		if r.state.Name != "" {
-			r.Spec.Name = r.state.Name
+	if r.file != nil {
+		r.exists = true
+		if r.Spec, err = spec.Parse(dir.Spec(), r.file); err != nil {
+			return r, err
 		}
-		return r, nil
+	} else {
+		r.Spec.Name = cmp.Or(r.state.Name, r.Spec.Name)
 	}
-	r.exists = true
-	r.Spec, err = spec.Parse(dir.Spec(), r.file)
-	return r, err
+	return r, r.same(name)
+}
+
+// same refuses to take the registry for another one: name, if given, must be its
+// own, and what regctl.yaml says it is must be what was made.
+func (r *Registry) same(name string) error {
+	switch was := r.state; {
+	case name != "" && name != r.Spec.Name:
+		return fault.Usage("leave --name out, or choose another --dir", "%s holds the registry %s, not %s", r.Dir, r.Spec.Name, name)
+	case was.Name != "" && was.Name != r.Spec.Name:
+		return fault.Usage(fmt.Sprintf("set name: %s; regctl init --name %s makes another registry", was.Name, r.Spec.Name),
+			"%s: name: a registry keeps its name, which is %s", r.Dir.Spec(), was.Name)
+	case r.exists && was.Runtime != "" && r.Spec.Runtime != "" && was.Runtime != r.Spec.Runtime:
+		return fault.Usage(fmt.Sprintf("set runtime: %s; or regctl destroy --keep-data with that, and then regctl init --runtime %s", was.Runtime, r.Spec.Runtime),
+			"%s: runtime: a registry keeps its runtime, which is %s", r.Dir.Spec(), was.Runtime)
+	}
+	return nil
+}
+
+// Foreign tells why no registry can be made in Dir; nil where one can, or is.
+func (r *Registry) Foreign() error { return r.foreign }
+
+// Missing is the fault of a command that needs a registry where there is none,
+// or only part of one.
+func (r *Registry) Missing() error {
+	switch r.state.Phase {
+	case statedir.PhaseReady:
+		return fault.Usage("restore it from a backup; regctl init writes a new one, regctl destroy removes the registry", "%s is missing", r.Dir.Spec())
+	case statedir.PhaseCreating:
+		return fault.Usage("regctl init finishes it, regctl destroy clears it away", "the registry in %s was never finished", r.Dir)
+	case statedir.PhaseKept:
+		return fault.Usage("regctl init serves them again", "of the registry in %s only the images are there", r.Dir)
+	}
+	return fault.Usage("regctl init creates one; --name or --dir names another", "there is no registry in %s", r.Dir)
 }
 
 // readFile gives nil for a file that is not there.
@@ -105,7 +143,7 @@ func (r *Registry) WantFile(s spec.Spec, data []byte) error {
 	if !bytes.Equal(data, r.file) {
 		r.write = data
 	}
-	return nil
+	return r.same("")
 }
 
 // PickRuntime settles --runtime auto: docker where it is configured or

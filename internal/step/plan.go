@@ -2,7 +2,6 @@ package step
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/regctl/regctl/internal/host"
 )
@@ -49,7 +48,7 @@ func Plan(ctx context.Context, h host.Host, steps []Step) (Planned, error) {
 	for _, s := range steps {
 		change, err := s.Plan(seen)
 		if err != nil {
-			return Planned{}, fmt.Errorf("%s: %w", s.Name(), err)
+			return Planned{}, err // it names the thing itself
 		}
 		changes = append(changes, Named{s.Name(), change})
 	}

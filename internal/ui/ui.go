@@ -4,6 +4,7 @@ package ui
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -96,7 +97,7 @@ func (u *UI) Error(err error) {
 
 // Confirm asks a question that only "y" or "yes" answers with yes. Without a
 // terminal, or when told not to ask, it is a usage fault.
-func (u *UI) Confirm(question string) error {
+func (u *UI) Confirm(ctx context.Context, question string) error {
 	if u.Yes {
 		return nil
 	}
@@ -104,7 +105,19 @@ func (u *UI) Confirm(question string) error {
 		return fault.Usage("run it again with --yes to go ahead", "this needs a yes: %s", question)
 	}
 	fmt.Fprintf(u.Err, "%s [y/N] ", question)
-	answer, err := bufio.NewReader(u.In).ReadString('\n')
+	var answer string
+	var err error
+	read := make(chan struct{})
+	go func() { // a read cannot be interrupted; it ends with the program
+		answer, err = bufio.NewReader(u.In).ReadString('\n')
+		close(read)
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(u.Err)
+		return ctx.Err()
+	case <-read:
+	}
 	if err != nil && answer == "" {
 		return fault.Usage("run it again with --yes to go ahead", "no answer: %s", question)
 	}
