@@ -62,7 +62,7 @@ func (h Volumes) Look(ctx context.Context, name string) (host.Fact, error) {
 		return host.Fact{}, err
 	}
 	spec := v.Labels[LabelSpec]
-	if v.Labels[LabelDir] != h.Dir || spec == "" {
+	if !sameFolder(v.Labels[LabelDir], h.Dir) || spec == "" {
 		spec = string(canonical(Volume{Name: name}))
 	}
 	return host.Fact{Exists: true, Data: []byte(spec)}, nil
@@ -109,7 +109,7 @@ func (h Volumes) create(ctx context.Context, data []byte) error {
 
 func (h Volumes) remove(ctx context.Context, name string) error {
 	v, err := h.Docker.api.VolumeInspect(ctx, name)
-	if err == nil && v.Labels[LabelDir] == h.Dir {
+	if err == nil && sameFolder(v.Labels[LabelDir], h.Dir) {
 		err = h.Docker.api.VolumeRemove(ctx, name, false)
 	}
 	if errdefs.IsNotFound(err) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
@@ -76,6 +77,9 @@ func readFault(path string, err error) error {
 		err = perr.Err
 	}
 	hint := ""
+	if errors.Is(err, syscall.ENOTDIR) {
+		return fault.Usage("choose another place with --dir", "%s is not a directory", path)
+	}
 	if errors.Is(err, fs.ErrPermission) {
 		hint = "run the command as the user that made the registry, or with sudo"
 	}

@@ -42,6 +42,9 @@ func Claim(ctx context.Context, d Dir, name string, timeout time.Duration, comma
 			return nil, err
 		}
 		if err := settle(d, name); err != nil {
+			if class.Kind == Empty {
+				_ = os.Remove(d.LockFile()) // of a directory that was there nothing stays
+			}
 			return nil, errors.Join(err, lock.Release())
 		}
 		return lock, nil

@@ -123,7 +123,7 @@ func TestClassify(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "f")
 	must(t, os.WriteFile(file, nil, 0o600))
-	if _, err := Classify(Dir(file)); err == nil || err.Error() != "read "+file+": not a directory" {
+	if _, err := Classify(Dir(file)); err == nil || !fault.IsUsage(err) || err.Error() != file+" is not a directory" {
 		t.Error(err)
 	}
 }

@@ -43,7 +43,8 @@ func Acquire(ctx context.Context, d Dir, timeout time.Duration, command string) 
 			return nil, err
 		}
 		if lock != nil {
-			return lock, lock.sign(command)
+			lock.sign(command)
+			return lock, nil
 		}
 		select {
 		case <-ctx.Done():
@@ -87,16 +88,13 @@ func ignoreNotExist(err error) error {
 	return err
 }
 
-// sign writes down who holds the lock, for the message to those who wait.
-func (l *Lock) sign(command string) error {
+// sign writes down who holds the lock, for the message to those who wait. That is
+// a courtesy: on a full disk, which destroy is to make room on, there is none.
+func (l *Lock) sign(command string) {
 	data, err := json.Marshal(holder{os.Getpid(), command, time.Now().Truncate(time.Second)})
 	if err == nil {
-		err = os.WriteFile(l.file.Path(), append(data, '\n'), 0o600)
+		_ = os.WriteFile(l.file.Path(), append(data, '\n'), 0o600)
 	}
-	if err != nil {
-		return errors.Join(writeFault(l.file.Path(), err), l.Release())
-	}
-	return nil
 }
 
 // Release lets the next command go on. Releasing twice is allowed.

@@ -30,8 +30,9 @@ func inverseOf(r host.Receipt) (host.Action, bool) {
 }
 
 // Undo takes receipts back, the last first: each thing gets its bytes, mode and
-// owner again, or is gone again. A file is ours whatever it holds by now. A
-// directory that holds something stays; see Left. Where one thing fails the
+// owner again, or is gone again. A file is ours whatever it holds by now; what is
+// of another kind by now, or somebody else's, is left alone. A directory that
+// holds something stays; see Left. Where one thing fails the
 // others are still taken back, and the errors come joined.
 func Undo(ctx context.Context, h host.Host, receipts []host.Receipt) error {
 	ops := undoing(receipts)
@@ -41,10 +42,15 @@ func Undo(ctx context.Context, h host.Host, receipts []host.Receipt) error {
 		if err == nil {
 			break
 		}
-		errs = append(errs, err)
 		var failed *host.OpError
 		if !errors.As(err, &failed) || ctx.Err() != nil {
+			errs = append(errs, err)
 			break
+		}
+		// Ours is gone if something else stands in its place, which stays.
+		var foreign *host.ForeignError
+		if ops[failed.Index].Action != host.Remove || !errors.As(err, &foreign) {
+			errs = append(errs, err)
 		}
 		ops = ops[failed.Index+1:]
 	}
