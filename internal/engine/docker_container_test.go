@@ -36,7 +36,7 @@ func newBed(t *testing.T) *bed {
 	t.Helper()
 	d := enginetest.Open(t, "")
 	exe := enginetest.Tiny(t)
-	info, err := image.Describe(exe, image.Info{})
+	info, err := image.Describe(exe)
 	if err != nil {
 		t.Fatal(err)
 	}

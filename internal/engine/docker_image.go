@@ -21,10 +21,12 @@ import (
 	"github.com/regctl/regctl/internal/step"
 )
 
-// imageFact is what an image is known by. Its layers, unlike its id, are the same
-// in every kind of image store.
+// imageFact is what an image is known by: one of ours by the ID that image.Describe
+// gives it, any other by its layers, which unlike its engine's id are the same in
+// every kind of image store.
 type imageFact struct {
-	Layers []string `json:"layers"`
+	Ours   string   `json:"ours,omitempty"`
+	Layers []string `json:"layers,omitempty"`
 }
 
 // Images is the host.Handler of KindImage. An image of ours is made of an
@@ -39,14 +41,14 @@ type Images struct {
 }
 
 // OurImage is the step that has the image made of our executable in the engine.
-func OurImage(info image.Info) step.Step { return imageStep{info.Ref, []string{info.Layer}} }
+func OurImage(info image.Info) step.Step { return imageStep{info.Ref, info.ID} }
 
 // StockImage is the step that has somebody else's image in the engine.
-func StockImage(ref string) step.Step { return imageStep{ref, nil} }
+func StockImage(ref string) step.Step { return imageStep{ref, ""} }
 
 type imageStep struct {
-	image  string
-	layers []string // nil: whatever the reference stands for
+	image string
+	ours  string // the ID that it must have; "" takes whatever the reference stands for
 }
 
 func (s imageStep) ref() host.Ref     { return host.Ref{Kind: KindImage, Path: s.image} }
@@ -58,14 +60,14 @@ func (s imageStep) Plan(seen host.Facts) (step.Change, error) {
 	now := seen[s.ref()]
 	want := host.Fact{Exists: true}
 	action, how := host.Create, "pull it"
-	if s.layers != nil {
-		want.Data = canonical(imageFact{s.layers})
+	if s.ours != "" {
+		want.Data = canonical(imageFact{Ours: s.ours})
 		how = "make it of this program and load it"
 		if now.Exists {
 			action = host.Change
 		}
 	}
-	if now.Exists && (s.layers == nil || now.Hash() == want.Hash()) {
+	if now.Exists && (s.ours == "" || now.Hash() == want.Hash()) {
 		return step.Change{}, nil
 	}
 	return step.Change{
@@ -83,7 +85,11 @@ func (h Images) Look(ctx context.Context, ref string) (host.Fact, error) {
 	if err != nil {
 		return host.Fact{}, err
 	}
-	return host.Fact{Exists: true, Data: canonical(imageFact{seen.RootFS.Layers})}, nil
+	fact := imageFact{Layers: seen.RootFS.Layers}
+	if seen.Config != nil && seen.Config.Labels[image.Label] != "" {
+		fact = imageFact{Ours: seen.Config.Labels[image.Label]}
+	}
+	return host.Fact{Exists: true, Data: canonical(fact)}, nil
 }
 
 // Do implements host.Handler.

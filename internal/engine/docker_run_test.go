@@ -123,7 +123,7 @@ func TestPullOfWhatIsNowhere(t *testing.T) {
 func TestOwnImageServes(t *testing.T) {
 	d := enginetest.Open(t, "")
 	exe := enginetest.Build(t, "github.com/regctl/regctl/cmd/regctl")
-	info, err := image.Describe(exe, image.Info{})
+	info, err := image.Describe(exe)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestEngineRestartKeepsTheRegistry(t *testing.T) {
 	sock, restart := enginetest.Dockerd(t)
 	d := enginetest.Open(t, sock)
 	exe := enginetest.Tiny(t)
-	info, err := image.Describe(exe, image.Info{})
+	info, err := image.Describe(exe)
 	if err != nil {
 		t.Fatal(err)
 	}

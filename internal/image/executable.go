@@ -1,9 +1,12 @@
 package image
 
 import (
+	"crypto/sha256"
 	"debug/elf"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,18 +21,6 @@ func Executable() (string, error) {
 		return "", err
 	}
 	return filepath.EvalSymlinks(exe)
-}
-
-// fileKey changes whenever the file is written or replaced, without reading it.
-func fileKey(exe string) (string, error) {
-	info, err := os.Stat(exe)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", fault.Usage("name a static regctl for linux", "%s: no such file", exe)
-	}
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s %s %d %d %d", format, exe, info.Size(), info.ModTime().UnixNano(), inode(info)), nil
 }
 
 // arch names ELF machines as Go and the OCI image specification do.
@@ -48,7 +39,10 @@ var arch = map[elf.Machine]string{
 func checkExecutable(exe string) (string, error) {
 	file, err := elf.Open(exe)
 	var unreadable *fs.PathError
-	if errors.As(err, &unreadable) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fault.Usage("name a static regctl for linux", "%s: no such file", exe)
+	case errors.As(err, &unreadable):
 		return "", err
 	}
 	if err != nil {
@@ -67,4 +61,49 @@ func checkExecutable(exe string) (string, error) {
 		return "", fault.Usage("use --linux-binary FILE or --image REF", "%s is for %s, which is not supported", exe, file.Machine)
 	}
 	return name, nil
+}
+
+// identify gives a hash that stands for the image made of exe: of what else is in
+// the image and of the build ID, which the Go linker derives from all that the
+// executable holds and writes into it (cmd/go, "Build and test caching"). An
+// executable without one is read whole.
+func identify(exe string) (string, error) {
+	sum := sha256.New()
+	for _, e := range entries() {
+		fmt.Fprintf(sum, "%s %o %d\n%s", e.name, e.mode, len(e.data), e.data)
+	}
+	file, err := os.Open(exe)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	if id := buildID(file); id != nil {
+		about, err := file.Stat()
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(sum, "%x %d", id, about.Size())
+	} else if _, err := io.Copy(sum, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// buildID reads the note that the Go linker writes: three 32-bit lengths, the
+// name "Go" and the ID.
+func buildID(file io.ReaderAt) []byte {
+	const head = 16
+	program, err := elf.NewFile(file)
+	if err != nil {
+		return nil
+	}
+	section := program.Section(".note.go.buildid")
+	if section == nil {
+		return nil
+	}
+	note, err := section.Data()
+	if err != nil || len(note) <= head || string(note[12:14]) != "Go" {
+		return nil
+	}
+	return note[head:]
 }

@@ -4,21 +4,23 @@
 package image
 
 import (
+	"archive/tar"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/opencontainers/go-digest"
+	spec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 const (
 	// Repository is what every image of ours is called; its tag says which it is.
 	Repository = "regctl/registry"
-	// Label marks an image as made by regctl; its value is format.
+	// Label marks an image as made by regctl; its value is Info.ID.
 	Label = "io.regctl.image"
 	// Entrypoint is the executable's path in the image.
 	Entrypoint = "/regctl"
@@ -26,113 +28,99 @@ const (
 	User = 65532
 )
 
-// format is part of what Info is remembered by: raise it when the image made from
-// the same executable changes.
-const format = "3"
-
-// epoch is every time in the image, so that only the executable decides what it is.
+// epoch is the time of all that is in the image, so that it is the same on any day.
 var epoch = time.Unix(0, 0).UTC()
 
-// Info describes the image made from one executable. It may be stored and handed
-// to Describe again, which then need not read the executable.
+// Info describes the image made of one executable.
 type Info struct {
-	Key   string `json:"key"`   // the executable's path, size, time and inode
-	Ref   string `json:"ref"`   // regctl/registry:<12 hex digits of the image's configuration>
-	Layer string `json:"layer"` // the only layer's uncompressed digest, "sha256:…"
-	Arch  string `json:"arch"`  // as Go names it: amd64, arm64 …
+	ID   string // hex, stands for the executable and for how the image is made of it
+	Ref  string // regctl/registry:<first 12 digits of ID>
+	Arch string // as Go names it: amd64, arm64 …
 }
 
-// Describe tells what Write would make of the executable exe. known is what an
-// earlier Describe returned, or the zero Info: where it is of the same file it is
-// returned as it is, else the whole file is read. It refuses an executable that
-// would not run in a container from scratch.
-func Describe(exe string, known Info) (Info, error) {
-	key, err := fileKey(exe)
+// Describe tells what Write would make of the executable exe, without reading all
+// of it. It refuses one that would not run in a container from scratch.
+func Describe(exe string) (Info, error) {
+	arch, err := checkExecutable(exe)
 	if err != nil {
 		return Info{}, err
 	}
-	if known.Key == key {
-		return known, nil
-	}
-	img, arch, err := build(exe)
+	id, err := identify(exe)
 	if err != nil {
 		return Info{}, err
 	}
-	id, err := img.ConfigName()
-	if err != nil {
-		return Info{}, err
-	}
-	config, err := img.ConfigFile()
-	if err != nil {
-		return Info{}, err
-	}
-	return Info{
-		Key:   key,
-		Ref:   Repository + ":" + id.Hex[:12],
-		Layer: config.RootFS.DiffIDs[0].String(),
-		Arch:  arch,
-	}, nil
+	return Info{ID: id, Ref: Repository + ":" + id[:12], Arch: arch}, nil
 }
 
 // Write streams the image as a docker-archive, the form that every Docker Engine
-// loads. It fails if the executable is no longer the one that info describes.
+// loads (moby image specification v1.2, "Combined Image JSON + Filesystem
+// Changeset Format"). The executable is read once: what hangs on its hash comes
+// after it. Write fails if it is no longer the one that info describes.
 func Write(w io.Writer, exe string, info Info) error {
-	img, _, err := build(exe)
-	if err != nil {
-		return err
-	}
-	id, err := img.ConfigName()
-	if err != nil {
-		return err
-	}
-	if info.Ref != Repository+":"+id.Hex[:12] {
+	if now, err := Describe(exe); err != nil || now != info {
 		return fmt.Errorf("%s changed while we were working on it", exe)
 	}
-	tag, err := name.NewTag(info.Ref)
+	file, err := os.Open(exe)
 	if err != nil {
 		return err
 	}
-	return tarball.Write(tag, img, w)
+	defer file.Close()
+	about, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	archive := tar.NewWriter(w)
+	sum := sha256.New()
+	if err := archive.WriteHeader(header("layer.tar", 0o644, layerSize(about.Size()))); err != nil {
+		return err
+	}
+	if err := writeLayer(io.MultiWriter(archive, sum), file, about.Size()); err != nil {
+		return fmt.Errorf("%s: %w", exe, err)
+	}
+	if err := writeManifest(archive, info, hex.EncodeToString(sum.Sum(nil))); err != nil {
+		return err
+	}
+	return archive.Close()
 }
 
-func build(exe string) (v1.Image, string, error) {
-	arch, err := checkExecutable(exe)
+// writeManifest ends the archive with the image's configuration and the file
+// that ties it to its layer and its name.
+func writeManifest(archive *tar.Writer, info Info, layer string) error {
+	config, err := json.Marshal(configuration(info, layer))
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-	layer, err := newLayer(exe)
+	name := fmt.Sprintf("%x.json", sha256.Sum256(config))
+	manifest, err := json.Marshal([]map[string]any{{"Config": name, "RepoTags": []string{info.Ref}, "Layers": []string{"layer.tar"}}})
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-	img, err := mutate.AppendLayers(empty.Image, layer)
-	if err != nil {
-		return nil, "", err
+	if err := writeFile(archive, entry{name, 0o644, string(config)}); err != nil {
+		return err
 	}
-	img, err = mutate.ConfigFile(img, &v1.ConfigFile{
-		Created:      v1.Time{Time: epoch},
-		OS:           "linux",
-		Architecture: arch,
-		RootFS:       v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{layer.digest}},
-		History:      []v1.History{{Created: v1.Time{Time: epoch}, CreatedBy: "regctl"}},
-		Config: v1.Config{
+	return writeFile(archive, entry{"manifest.json", 0o644, string(manifest)})
+}
+
+func configuration(info Info, layer string) spec.Image {
+	img := spec.Image{
+		Created: &epoch,
+		Config: spec.ImageConfig{
 			Entrypoint: []string{Entrypoint},
 			Cmd:        []string{"serve", "/serve/config.yml"},
 			User:       fmt.Sprintf("%d:%d", User, User),
 			WorkingDir: "/",
-			Labels:     labels(),
+			Labels: map[string]string{
+				Label:                      info.ID,
+				spec.AnnotationTitle:       "regctl registry",
+				spec.AnnotationDescription: "The OCI registry that regctl runs: distribution, embedded in regctl itself",
+				spec.AnnotationSource:      "https://github.com/regctl/regctl",
+				spec.AnnotationLicenses:    "Apache-2.0",
+			},
 		},
-	})
-	return img, arch, err
-}
-
-// labels are ours and those of the OCI image specification (annotations.md).
-func labels() map[string]string {
-	return map[string]string{
-		Label:                                    format,
-		"org.opencontainers.image.title":         "regctl registry",
-		"org.opencontainers.image.description":   "The OCI registry that regctl runs: distribution, embedded in regctl itself",
-		"org.opencontainers.image.source":        "https://github.com/regctl/regctl",
-		"org.opencontainers.image.documentation": "https://github.com/regctl/regctl#readme",
-		"org.opencontainers.image.licenses":      "Apache-2.0",
+		History: []spec.History{{Created: &epoch, CreatedBy: "regctl"}},
 	}
+	img.OS, img.Architecture = "linux", info.Arch
+	img.RootFS.Type = "layers"
+	img.RootFS.DiffIDs = append(img.RootFS.DiffIDs, digest.NewDigestFromEncoded(digest.SHA256, layer))
+	return img
 }

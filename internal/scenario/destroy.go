@@ -53,7 +53,7 @@ func (r *Registry) PlanDestroy(keepData bool) step.Planned {
 			Items: []step.Item{{Target: target, Action: host.Remove, Diff: why}},
 		}})
 	}
-	for _, receipt := range slices.Backward(r.state.Receipts) {
+	for _, receipt := range slices.Backward(r.made()) {
 		switch {
 		case keepData && r.holdsData(receipt):
 		case receipt.Before.Exists:
@@ -72,6 +72,19 @@ func (r *Registry) PlanDestroy(keepData bool) step.Planned {
 	return planned
 }
 
+// made are the receipts, with one for the image also where it was there already:
+// another registry may have gone since and left it to us, or the engine made it
+// for an init that had been killed. One that is used yet, or not ours, stays.
+func (r *Registry) made() []host.Receipt {
+	ref := host.Ref{Kind: engine.KindImage, Path: r.state.Image}
+	known := func(receipt host.Receipt) bool { return receipt.Ref == ref }
+	if ref.Path == "" || slices.ContainsFunc(r.state.Receipts, known) {
+		return r.state.Receipts
+	}
+	image := host.Receipt{Host: host.LocalName, Ref: ref, Action: host.Create, Changed: true}
+	return append([]host.Receipt{image}, r.state.Receipts...)
+}
+
 // holdsData reports whether a receipt is of the folder or volume with the images.
 func (r *Registry) holdsData(receipt host.Receipt) bool {
 	return receipt.Kind == engine.KindVolume || receipt.Path == r.Dir.Data()
@@ -83,7 +96,7 @@ func (r *Registry) holdsData(receipt host.Receipt) bool {
 // regctl did not make, or was told to keep.
 func (r *Registry) Destroy(ctx context.Context, keepData bool) (kept []string, err error) {
 	var running, files, data []host.Receipt
-	for _, receipt := range r.state.Receipts {
+	for _, receipt := range r.made() {
 		switch plain := receipt.Kind == host.File || receipt.Kind == host.Dir || receipt.Kind == host.Link; {
 		case keepData && r.holdsData(receipt):
 			data = append(data, receipt)

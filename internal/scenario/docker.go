@@ -71,7 +71,7 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 		p.Runtime = append([]step.Step{engine.VolumeStep{Want: made}}, p.Runtime...)
 	}
 	s := newDockerSite(docker, r.Dir, want.Name, engine.Images{Exe: c.exe, Info: c.info, Progress: r.Progress})
-	s.place, s.image, s.wait = p, statedir.Image(c.info), []step.Step{wait}
+	s.place, s.image, s.wait = p, c.info.Ref, []step.Step{wait}
 	s.preflight = func(ctx context.Context) error { return docker.CheckPorts(ctx, want) }
 	return s, nil
 }
@@ -106,7 +106,7 @@ func (c *chosenImage) ours(ctx context.Context, docker *engine.Docker, r *Regist
 			return err
 		}
 	}
-	if c.info, err = image.Describe(c.exe, image.Info(r.state.Image)); err != nil {
+	if c.info, err = image.Describe(c.exe); err != nil {
 		return err
 	}
 	c.step = engine.OurImage(c.info)

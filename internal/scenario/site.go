@@ -7,7 +7,6 @@ import (
 
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/host"
-	"github.com/regctl/regctl/internal/image"
 	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/statedir"
 	"github.com/regctl/regctl/internal/step"
@@ -33,7 +32,7 @@ type site struct {
 	// wait are the steps that wait for what was restarted; none where restarting
 	// waits by itself.
 	wait  []step.Step
-	image statedir.Image
+	image string // what the container runs; "" without one
 	// preflight refuses what cannot succeed, such as a port that is taken.
 	preflight func(context.Context) error
 }
@@ -56,8 +55,7 @@ func openRuntime(ctx context.Context, r *Registry) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	exe, err := image.Executable()
-	return newDockerSite(docker, r.Dir, r.Spec.Name, engine.Images{Exe: exe, Info: image.Info(r.state.Image)}), err
+	return newDockerSite(docker, r.Dir, r.Spec.Name, engine.Images{}), nil
 }
 
 // withOurs adds the kinds of thing that every site knows. Those of the process

@@ -19,6 +19,9 @@ func Erase(d Dir, lock *Lock) (left []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := sweepAside(d, s.Made); err != nil {
+		return nil, err
+	}
 	if len(s.Made) > 0 && slices.Contains(s.Made, string(d)) && holdsOnlyOurs(d) {
 		// Out of the way first: a command that waits for the lock must not come
 		// to hold one in a directory about to go.

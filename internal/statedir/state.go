@@ -32,7 +32,7 @@ type State struct {
 	Name          string `json:"name"`
 	Phase         Phase  `json:"phase"`
 	Runtime       string `json:"runtime,omitempty"`
-	Image         Image  `json:"image,omitzero"`
+	Image         string `json:"image,omitempty"` // reference of the image in use
 	// UID and GID own serve/ and data/, and the registry runs as them.
 	UID int `json:"uid"`
 	GID int `json:"gid"`
@@ -45,15 +45,6 @@ type State struct {
 	Receipts []host.Receipt `json:"receipts,omitempty"`
 	// Batch is the last journal that went into Receipts.
 	Batch string `json:"batch,omitempty"`
-}
-
-// Image is the registry image in use. Key stands for the executable that it was
-// made from: while it is the same, that file is not read again.
-type Image struct {
-	Key   string `json:"key,omitempty"`
-	Ref   string `json:"ref,omitempty"`
-	Layer string `json:"layer,omitempty"`
-	Arch  string `json:"arch,omitempty"`
 }
 
 // LoadState reads d's state. Where there is none it is the zero State, whose Phase

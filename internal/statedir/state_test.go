@@ -20,8 +20,7 @@ func TestStateComesBack(t *testing.T) {
 	}
 	want := State{
 		SchemaVersion: StateVersion, Name: "registry", Phase: PhaseReady, Runtime: "docker",
-		Image: Image{Key: "1 2 3", Ref: "regctl:1", Layer: "sha256:1", Arch: "amd64"},
-		UID:   65532, GID: 65532, Made: []string{"/a", "/a/b"},
+		Image: "regctl:1", UID: 65532, GID: 65532, Made: []string{"/a", "/a/b"},
 		CreatedAt: time.Unix(10, 0).UTC(), LastApplied: time.Unix(20, 0).UTC(), Batch: "x",
 		Receipts: []host.Receipt{{
 			Host: "local", Ref: host.Ref{Kind: host.File, Path: "/etc/x"}, Action: host.Change,
