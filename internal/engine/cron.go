@@ -51,12 +51,15 @@ func CronLine(name, exe, dir string) string {
 // cronMark ends our line; to the shell it is a comment.
 func cronMark(name string) string { return "# regctl:" + name }
 
-// bootCommand starts the registry of dir and keeps what was said in DIR/boot.log,
-// for cron would mail it. A percent sign is a line end to cron unless escaped
+// BootLog is what cron's start of the registry in dir said.
+func BootLog(dir string) string { return filepath.Join(dir, "boot.log") }
+
+// bootCommand starts the registry of dir and keeps what was said in BootLog, for
+// cron would mail it. A percent sign is a line end to cron unless escaped
 // (crontab(5)), also within quotes.
 func bootCommand(exe, dir string) string {
 	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-	command := quote(exe) + " start --dir " + quote(dir) + " >" + quote(filepath.Join(dir, "boot.log")) + " 2>&1"
+	command := quote(exe) + " start --dir " + quote(dir) + " >" + quote(BootLog(dir)) + " 2>&1"
 	return strings.ReplaceAll(command, "%", `\%`)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/statedir"
 	"github.com/regctl/regctl/internal/step"
 )
@@ -127,7 +128,8 @@ func (r *Registry) Destroy(ctx context.Context, keepData bool) (kept []string, e
 	return append(kept, left...), err
 }
 
-// removeTrees removes the folders that the registry itself writes to.
+// removeTrees removes the folders that the registry itself writes to, and what cron
+// wrote.
 func (r *Registry) removeTrees(ctx context.Context, keepData bool) error {
 	trees := []string{r.Dir.Logs()}
 	if !keepData {
@@ -139,6 +141,9 @@ func (r *Registry) removeTrees(ctx context.Context, keepData bool) error {
 		if made {
 			ops = append(ops, host.Op{Ref: host.Ref{Kind: kindTree, Path: path}, Action: host.Remove, Before: host.AnyBefore})
 		}
+	}
+	if r.state.Runtime == spec.RuntimeProcess {
+		ops = append(ops, removeOp(host.File, engine.BootLog(string(r.Dir))))
 	}
 	_, err := r.site.host.Do(ctx, ops)
 	return err
