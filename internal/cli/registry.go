@@ -8,6 +8,7 @@ import (
 
 	"github.com/regctl/regctl/internal/scenario"
 	"github.com/regctl/regctl/internal/statedir"
+	"github.com/regctl/regctl/internal/step"
 )
 
 // find opens the registry that the flags name, or the only one there is. It may
@@ -65,11 +66,11 @@ func (a *app) apply(ctx context.Context, r *scenario.Registry, o applyOptions) (
 	if err := r.Connect(ctx); err != nil {
 		return false, err
 	}
+	var planned step.Planned
 	if o.dryRun || !r.Exists() {
 		// Of a registry that is not there yet nothing is touched, not even its
 		// folder, unless the plan is sound.
-		planned, err := r.Plan(ctx)
-		if err != nil {
+		if planned, err = r.Plan(ctx); err != nil {
 			return false, err
 		}
 		if o.dryRun {
@@ -80,9 +81,10 @@ func (a *app) apply(ctx context.Context, r *scenario.Registry, o applyOptions) (
 		return false, err
 	}
 	defer func() { err = firstError(err, r.Unlock()) }()
-	planned, err := r.Plan(ctx)
-	if err != nil {
-		return false, firstError(err, r.Abandon())
+	if !r.Untouched() {
+		if planned, err = r.Plan(ctx); err != nil {
+			return false, firstError(err, r.Abandon())
+		}
 	}
 	if planned.Empty() {
 		return false, r.Await(ctx)

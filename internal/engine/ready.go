@@ -138,14 +138,17 @@ func (h Ready) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 	defer client.CloseIdleConnections()
 	limited, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
-	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+	// A registry is up within some 30 ms, and what waits for it is a person.
+	for pause := 2 * time.Millisecond; ; pause = min(pause+pause/4, 200*time.Millisecond) {
 		err := want.get(limited, client)
 		var untrusted *tls.CertificateVerificationError
 		if err == nil || errors.As(err, &untrusted) {
 			return host.Fact{}, err
 		}
-		if dead := h.dead(limited, want.Container); dead != nil {
-			return host.Fact{}, dead
+		if pause > 10*time.Millisecond {
+			if dead := h.dead(limited, want.Container); dead != nil {
+				return host.Fact{}, dead
+			}
 		}
 		select {
 		case <-time.After(pause):

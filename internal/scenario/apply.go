@@ -56,6 +56,12 @@ func (r *Registry) refresh(ctx context.Context) error {
 	return err
 }
 
+// Untouched reports, under the lock, that nothing was ever made for the registry,
+// so that a plan made before it was locked still holds.
+func (r *Registry) Untouched() bool {
+	return !r.exists && r.state.Phase == statedir.PhaseCreating && len(r.state.Receipts) == 0
+}
+
 // Apply carries a plan out. When it fails, what it did is put back, a folder made
 // for it included, unless retain is set.
 func (r *Registry) Apply(ctx context.Context, planned step.Planned, retain bool) error {
@@ -106,7 +112,7 @@ func (r *Registry) forget() error {
 // Abandon gives up before anything was done: a folder made for the registry goes
 // again.
 func (r *Registry) Abandon() error {
-	if r.state.Phase == statedir.PhaseCreating && len(r.state.Receipts) == 0 {
+	if r.Untouched() {
 		return r.forget()
 	}
 	return nil
