@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,15 +32,26 @@ func FindSupervision() Supervision {
 	if root {
 		return Supervision{Reboot: host.File}
 	}
+	// cron.allow(5) may forbid us a crontab.
+	if _, err := readCrontab(context.Background()); err != nil {
+		return Supervision{}
+	}
 	return Supervision{Reboot: KindCrontab}
 }
 
-// cronRuns looks for cron's daemon in /proc; without a /proc there is none.
+// cronRuns looks for cron's daemon in /proc; without a /proc there is none. One in
+// a container, where it has other files, is not ours. That of another user's
+// process cannot be seen; it is taken for ours.
 func cronRuns() bool {
+	ours, _ := os.Readlink("/proc/self/ns/mnt")
 	names, _ := filepath.Glob("/proc/[0-9]*/comm")
 	for _, name := range names {
 		comm, _ := os.ReadFile(name)
-		if c := strings.TrimSpace(string(comm)); c == "cron" || c == "crond" {
+		if c := strings.TrimSpace(string(comm)); c != "cron" && c != "crond" {
+			continue
+		}
+		files, err := os.Readlink(filepath.Join(filepath.Dir(name), "ns", "mnt"))
+		if err != nil || files == ours {
 			return true
 		}
 	}
