@@ -17,9 +17,10 @@ up: build ## build, then start a registry here (docker if an engine answers, els
 	./bin/regctl init $(ARGS)
 
 # Static, because the same file is the image. The version comes by the linker and
-# not from the VCS stamp, which fails in a clone that another user owns.
+# not from the VCS stamp, which fails in a clone that another user owns. The tag
+# leaves out grpc's tracing pages, which nobody could reach: 0.3 MB.
 build: ## build the static ./bin/regctl
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/regctl ./cmd/regctl
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags grpcnotrace -ldflags '-s -w -X main.version=$(VERSION)' -o bin/regctl ./cmd/regctl
 
 test: ## install what the tests need (Debian and Ubuntu, as root), run them all, name what was skipped
 	@sh .ci/setup
