@@ -12,7 +12,7 @@ func ownCertificate(s spec.Spec, p Place) []step.Step {
 		folders(s, p),
 		specFile(p),
 		[]step.Step{
-			step.MakeDir{Path: p.Dir.ServeTLS(), Mode: 0o700, UID: p.UID, GID: p.GID},
+			serveDir(p, p.Dir.ServeTLS()),
 			broughtPair{spec: s, place: p},
 		},
 		certificateLinks(p),

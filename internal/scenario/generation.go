@@ -33,8 +33,9 @@ func currentFacts(p Place, seen host.Facts) (crt, key host.Fact) {
 func generation(p Place, seen host.Facts, chain, key []byte) []host.Op {
 	sum := sha256.Sum256(chain)
 	name := hex.EncodeToString(sum[:6])
+	folder := serveDir(p, p.Dir.Join("serve", "tls", name))
 	ops := []host.Op{
-		createOp(host.Dir, p.Dir.Join("serve", "tls", name), host.Fact{Exists: true, Mode: 0o700, UID: p.UID, GID: p.GID}),
+		createOp(host.Dir, folder.Path, host.Fact{Exists: true, Mode: folder.Mode, UID: folder.UID, GID: folder.GID}),
 		createOp(host.File, p.Dir.Join("serve", "tls", name, "crt"), host.Fact{Exists: true, Data: chain, Mode: 0o644, UID: p.UID, GID: p.GID}),
 		createOp(host.File, p.Dir.Join("serve", "tls", name, "key"), host.Fact{Exists: true, Data: key, Mode: 0o600, UID: p.UID, GID: p.GID}),
 		writeOp(currentLink(p), seen, host.Fact{Exists: true, Data: []byte(name)}),

@@ -47,13 +47,23 @@ func folders(s spec.Spec, p Place) []step.Step {
 	list := []step.Step{
 		step.MakeDir{Path: p.Dir.Secrets(), Mode: 0o700, UID: ourUID(), GID: ourGID()},
 		step.MakeDir{Path: p.Dir.Certs(), Mode: 0o700, UID: ourUID(), GID: ourGID()},
-		step.MakeDir{Path: p.Dir.Serve(), Mode: 0o700, UID: p.UID, GID: p.GID},
-		step.MakeDir{Path: p.Dir.Join("serve", "ctl"), Mode: 0o700, UID: p.UID, GID: p.GID},
+		serveDir(p, p.Dir.Serve()),
+		serveDir(p, p.Dir.Join("serve", "ctl")),
 	}
 	if s.Storage.Driver == spec.StorageFilesystem && s.Storage.Volume == "" {
 		list = append(list, step.MakeDir{Path: p.Dir.Data(), Mode: 0o700, UID: p.UID, GID: p.GID})
 	}
 	return list
+}
+
+// serveDir is a folder that the registry reads. As root it stays ours and is open
+// to the registry's group alone: a registry that was taken over cannot put links
+// where root will write.
+func serveDir(p Place, path string) step.MakeDir {
+	if ourUID() == 0 && p.UID != 0 {
+		return step.MakeDir{Path: path, Mode: 0o750, UID: 0, GID: p.GID}
+	}
+	return step.MakeDir{Path: path, Mode: 0o700, UID: p.UID, GID: p.GID}
 }
 
 // specFile writes regctl.yaml where the command made or changed it.
