@@ -16,6 +16,7 @@ func TestOwnEngine(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix://"+sock)
 	t.Run("restart, plain", func(t *testing.T) { engineRestart(t, bin, sock, restart, "--tls", "none") })
 	t.Run("restart, TLS", func(t *testing.T) { engineRestart(t, bin, sock, restart, "--host", "registry.test") })
+	t.Run("killed while it loads", func(t *testing.T) { killedLoad(t, bin, sock) })
 	t.Run("two registries", func(t *testing.T) { shareImage(t, bin, sock) })
 }
 
@@ -58,6 +59,29 @@ func shareImage(t *testing.T, bin, sock string) {
 	two.pulled(t, sock, p)
 	two.must(t, "destroy", "--yes")
 	engineIsEmpty(t, sock)
+}
+
+// killedLoad kills init while the engine takes the image in, which the engine may
+// do to the end, whoever asked for it. It goes with the registry all the same.
+func killedLoad(t *testing.T, bin, sock string) {
+	r := newRun(t, bin, "killed")
+	init := []string{"init", "--host", "registry.test", "--port", r.port}
+	start := time.Now()
+	r.must(t, init...)
+	whole := time.Since(start)
+	r.must(t, "destroy", "--yes")
+	for i := range 6 {
+		cmd := r.command(init...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		timer := time.AfterFunc(whole*time.Duration(i+1)/8, func() { _ = cmd.Process.Kill() })
+		_ = cmd.Wait()
+		timer.Stop()
+		r.must(t, init...)
+		r.must(t, "destroy", "--yes")
+		engineIsEmpty(t, sock)
+	}
 }
 
 func engineIsEmpty(t *testing.T, sock string) {
