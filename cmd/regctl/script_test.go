@@ -35,6 +35,7 @@ func TestScripts(t *testing.T) {
 			"kill9":      kill9,
 			"listing":    listing,
 			"oneerror":   oneError,
+			"onejson":    oneJSON,
 			"pid":        pidFile,
 			"pull":       pullBack,
 			"push":       pushTo,

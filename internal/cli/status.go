@@ -52,7 +52,13 @@ func printStatus(w io.Writer, s scenario.Status) {
 	if s.State == scenario.Running && !s.Healthy {
 		state = "running, but it does not answer"
 	}
+	if s.Detail != "" {
+		state += " (" + s.Detail + ")"
+	}
 	fmt.Fprintf(w, "%s: %s\n", s.Name, state)
+	if s.Endpoint == "" { // regctl.yaml is gone, and with it all that follows
+		return
+	}
 	row := func(key, format string, args ...any) {
 		fmt.Fprintf(w, "  %-9s %s\n", key, fmt.Sprintf(format, args...))
 	}

@@ -5,12 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/statedir"
 )
 
 // found is a container as the engine has it.
@@ -71,7 +71,7 @@ func identify(c container.InspectResponse, dir string) *found {
 	switch err := json.Unmarshal([]byte(labels[LabelSpec]), &f.spec); {
 	case labels[LabelRegistry] == "" || err != nil:
 		f.foreign = fmt.Sprintf("a container of image %s, created %s, that regctl did not make", c.Config.Image, c.Created)
-	case !sameFolder(labels[LabelDir], dir):
+	case !statedir.SameFolder(labels[LabelDir], dir):
 		f.foreign = "the container of the registry in " + labels[LabelDir]
 	}
 	return f
@@ -83,17 +83,4 @@ func (h Containers) findSide(ctx context.Context, name string) (*found, error) {
 		return nil, err
 	}
 	return f, nil
-}
-
-// sameFolder is true also of two names of one folder, by way of a symlink.
-func sameFolder(a, b string) bool {
-	if a == b {
-		return true
-	}
-	one, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	other, err := os.Stat(b)
-	return err == nil && os.SameFile(one, other)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/docker/docker/api/types/volume"
 
 	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/statedir"
 	"github.com/regctl/regctl/internal/step"
 )
 
@@ -62,7 +63,7 @@ func (h Volumes) Look(ctx context.Context, name string) (host.Fact, error) {
 		return host.Fact{}, err
 	}
 	spec := v.Labels[LabelSpec]
-	if !sameFolder(v.Labels[LabelDir], h.Dir) || spec == "" {
+	if !statedir.SameFolder(v.Labels[LabelDir], h.Dir) || spec == "" {
 		spec = string(canonical(Volume{Name: name}))
 	}
 	return host.Fact{Exists: true, Data: []byte(spec)}, nil
@@ -109,7 +110,7 @@ func (h Volumes) create(ctx context.Context, data []byte) error {
 
 func (h Volumes) remove(ctx context.Context, name string) error {
 	v, err := h.Docker.api.VolumeInspect(ctx, name)
-	if err == nil && sameFolder(v.Labels[LabelDir], h.Dir) {
+	if err == nil && statedir.SameFolder(v.Labels[LabelDir], h.Dir) {
 		err = h.Docker.api.VolumeRemove(ctx, name, false)
 	}
 	if errdefs.IsNotFound(err) {

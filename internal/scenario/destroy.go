@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/regctl/regctl/internal/engine"
+	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/statedir"
@@ -27,6 +30,10 @@ func (r *Registry) Leftover(keepData bool) bool {
 // ConnectForDestroy is Connect where regctl.yaml may be gone or wrong: only the
 // runtime that was used counts.
 func (r *Registry) ConnectForDestroy(ctx context.Context) (err error) {
+	if _, err := os.Stat(r.Dir.Serve()); err == nil && r.exists && r.state.Phase == "" {
+		return fault.Fail("restore it from a backup; or remove by hand what runs, and then the directory",
+			"%s is missing: it is how regctl knows what it made", r.Dir.State())
+	}
 	if r.Spec.Runtime = cmp.Or(r.state.Runtime, r.Spec.Runtime); r.Spec.Runtime == "" {
 		r.Spec.Runtime = r.PickRuntime()
 	}
@@ -86,9 +93,15 @@ func (r *Registry) made() []host.Receipt {
 	return append([]host.Receipt{image}, r.state.Receipts...)
 }
 
+// isOurs compares a receipt's path with one in Dir, which may have had another
+// name when the receipt was written: that of a symlink to it.
+func (r *Registry) isOurs(path, ours string) bool {
+	return path == ours || filepath.Base(path) == filepath.Base(ours) && statedir.SameFolder(filepath.Dir(path), string(r.Dir))
+}
+
 // holdsData reports whether a receipt is of the folder or volume with the images.
 func (r *Registry) holdsData(receipt host.Receipt) bool {
-	return receipt.Kind == engine.KindVolume || receipt.Path == r.Dir.Data()
+	return receipt.Kind == engine.KindVolume || r.isOurs(receipt.Path, r.Dir.Data())
 }
 
 // Destroy removes what regctl made, by its record: first what runs, then images
@@ -117,15 +130,49 @@ func (r *Registry) Destroy(ctx context.Context, keepData bool) (kept []string, e
 	if err := step.Undo(ctx, r.site.host, files); err != nil {
 		return nil, err
 	}
-	kept, err = step.Left(ctx, r.site.host, files)
+	folders, err := step.Left(ctx, r.site.host, files)
 	if err != nil {
+		return nil, err
+	}
+	if kept, err = r.replaced(ctx, running); err != nil {
 		return kept, err
 	}
 	if len(data) > 0 {
 		return append(kept, paths(data)...), r.keep(data)
 	}
-	left, err := statedir.Erase(r.Dir, r.lock)
-	return append(kept, left...), err
+	_, err = statedir.Erase(r.Dir, r.lock)
+	return append(others(string(r.Dir), folders), kept...), err
+}
+
+// others lists what is in dir that is not ours, and in those of its folders that
+// were, which are not listed themselves.
+func others(dir string, ours []string) []string {
+	var found []string
+	entries, _ := os.ReadDir(dir) // mostly it is gone
+	for _, e := range entries {
+		switch path := filepath.Join(dir, e.Name()); {
+		case slices.Contains(ours, path):
+			found = append(found, others(path, ours)...)
+		case e.Name() != "lost+found":
+			found = append(found, path)
+		}
+	}
+	return found
+}
+
+// replaced names what others put in the place of a container or the like.
+func (r *Registry) replaced(ctx context.Context, running []host.Receipt) (found []string, err error) {
+	var refs []host.Ref
+	for _, receipt := range running {
+		refs = append(refs, receipt.Ref)
+	}
+	seen, err := r.site.host.Look(ctx, refs)
+	for _, ref := range refs {
+		if what := seen[ref].Foreign; what != "" {
+			found = append(found, ref.String()+": "+what)
+		}
+	}
+	return found, err
 }
 
 // removeTrees removes the folders that the registry itself writes to, and what cron
@@ -137,7 +184,7 @@ func (r *Registry) removeTrees(ctx context.Context, keepData bool) error {
 	}
 	var ops []host.Op
 	for _, path := range trees {
-		made := slices.ContainsFunc(r.state.Receipts, func(known host.Receipt) bool { return known.Path == path })
+		made := slices.ContainsFunc(r.state.Receipts, func(known host.Receipt) bool { return r.isOurs(known.Path, path) })
 		if made {
 			ops = append(ops, host.Op{Ref: host.Ref{Kind: kindTree, Path: path}, Action: host.Remove, Before: host.AnyBefore})
 		}
@@ -145,7 +192,14 @@ func (r *Registry) removeTrees(ctx context.Context, keepData bool) error {
 	if r.state.Runtime == spec.RuntimeProcess {
 		ops = append(ops, removeOp(host.File, engine.BootLog(string(r.Dir))))
 	}
-	_, err := r.site.host.Do(ctx, ops)
+	if _, err := r.site.host.Do(ctx, ops); err != nil {
+		return err
+	}
+	// A process that was stopped before leaves this behind.
+	err := os.Remove(engine.PIDFile(string(r.Dir)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	return err
 }
 

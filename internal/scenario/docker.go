@@ -39,7 +39,7 @@ func dockerPlace(dir statedir.Dir) Place {
 
 // dockerSite runs the registry as a container of this machine's Docker Engine.
 func dockerSite(ctx context.Context, r *Registry) (*site, error) {
-	docker, err := engine.OpenDocker(ctx, r.getenv)
+	docker, err := openDocker(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +74,16 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 	s.place, s.image, s.wait = p, c.info.Ref, []step.Step{wait}
 	s.preflight = func(ctx context.Context) error { return docker.CheckPorts(ctx, want) }
 	return s, nil
+}
+
+// openDocker offers no other runtime for a registry that has one.
+func openDocker(ctx context.Context, r *Registry) (*engine.Docker, error) {
+	docker, err := engine.OpenDocker(ctx, r.getenv)
+	if err == nil || r.state.Runtime == "" || fault.IsUsage(err) {
+		return docker, err
+	}
+	hint, _, _ := strings.Cut(fault.Hint(err), "; --runtime process")
+	return nil, fault.Fail(hint, "%w", err)
 }
 
 // newDockerSite is what destroy needs too: the engine, and what runs in it.
@@ -167,7 +177,7 @@ type containerRuntime struct {
 func (c containerRuntime) Inspect(ctx context.Context) (engine.Status, error) {
 	found, err := c.docker.Inspect(ctx, c.dir, c.name)
 	if found.Foreign != "" {
-		return engine.Status{State: Absent}, err
+		return engine.Status{State: Absent, Detail: "its name is taken by " + found.Foreign}, err
 	}
 	return found.Status, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 
 	"go.yaml.in/yaml/v3"
@@ -15,9 +16,10 @@ import (
 )
 
 // processPortFree refuses a port that another program listens on, before
-// anything is touched. running says that our own registry runs; what it listens
-// on is in its config.yml.
-func processPortFree(ctx context.Context, dir statedir.Dir, address string, running bool) error {
+// anything is touched. now says whether our own registry runs, which may be that
+// program: what it listens on is in its config.yml, if nobody has changed that.
+func processPortFree(ctx context.Context, dir statedir.Dir, address string, now engine.Status) error {
+	running := now.State == Running
 	if running && address == listensOn(dir) {
 		return nil
 	}
@@ -27,7 +29,10 @@ func processPortFree(ctx context.Context, dir statedir.Dir, address string, runn
 		return l.Close()
 	case errors.Is(err, syscall.EADDRINUSE):
 		holder := engine.PortHolder(address)
-		if holder == "" {
+		switch {
+		case running && strings.HasPrefix(holder, now.Detail+" "): // a pid
+			return nil
+		case holder == "":
 			holder = "another program"
 		}
 		return fault.Fail("stop it, or choose another --port", "%s is held by %s", address, holder)

@@ -54,7 +54,7 @@ func processSite(r *Registry) (*site, error) {
 			if err != nil {
 				return err
 			}
-			return processPortFree(ctx, r.Dir, p.Addr, status.State == Running)
+			return processPortFree(ctx, r.Dir, p.Addr, status)
 		},
 	}, nil
 }

@@ -51,7 +51,7 @@ func openRuntime(ctx context.Context, r *Registry) (*site, error) {
 	if r.Spec.Runtime == spec.RuntimeProcess {
 		return processSite(r)
 	}
-	docker, err := engine.OpenDocker(ctx, r.getenv)
+	docker, err := openDocker(ctx, r)
 	if err != nil {
 		return nil, err
 	}

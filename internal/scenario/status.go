@@ -5,9 +5,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/machine"
 	"github.com/regctl/regctl/internal/pki"
 	"github.com/regctl/regctl/internal/spec"
+	"github.com/regctl/regctl/internal/statedir"
 )
 
 // States of a registry.
@@ -28,6 +30,7 @@ type Status struct {
 	Runtime       string         `json:"runtime"`
 	State         string         `json:"state"`   // running, stopped, degraded or absent
 	Healthy       bool           `json:"healthy"` // it answered a request just now
+	Detail        string         `json:"detail,omitempty"`
 	Image         string         `json:"image"`
 	TLS           StatusTLS      `json:"tls"`
 	Auth          StatusAuth     `json:"auth"`
@@ -68,6 +71,7 @@ func (r *Registry) Status(ctx context.Context) (Status, error) {
 		TLS: StatusTLS{SANs: []string{}}, Auth: StatusAuth{Mode: "none"}, Clients: []StatusClient{},
 	}
 	if !r.exists {
+		r.explainAbsence(&s)
 		return s, nil
 	}
 	s.Endpoint, s.Runtime, s.TLS.Mode = r.Spec.Endpoint(), r.Spec.Runtime, r.Spec.TLS.Mode
@@ -85,6 +89,9 @@ func (r *Registry) Status(ctx context.Context) (Status, error) {
 		return s, err
 	}
 	s.Image = found.Image
+	if found.State != Running {
+		s.Detail = found.Detail
+	}
 	s.Reboot = site.runtime.RebootCover(ctx)
 	switch found.State {
 	case Running:
@@ -96,6 +103,18 @@ func (r *Registry) Status(ctx context.Context) (Status, error) {
 		s.State = Degraded
 	}
 	return s, nil
+}
+
+// explainAbsence warns of what is there of a registry without a regctl.yaml.
+func (r *Registry) explainAbsence(s *Status) {
+	if r.state.Phase == "" {
+		return
+	}
+	if r.state.Phase == statedir.PhaseReady {
+		s.State = Degraded
+	}
+	err := r.Missing()
+	s.Warnings = append(s.Warnings, err.Error()+": "+fault.Hint(err))
 }
 
 func (r *Registry) describeTLS(t *StatusTLS) {

@@ -105,7 +105,7 @@ func (r *reader) document(data []byte) (*yaml.Node, error) {
 	err := decoder.Decode(&doc)
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, fault.Usage("regctl init writes one", "%s: it is empty", r.file)
+		return nil, fault.Usage("remove it, and regctl init writes one", "%s: it is empty", r.file)
 	case err != nil:
 		return nil, r.syntax(err)
 	case !errors.Is(decoder.Decode(&second), io.EOF):
@@ -113,7 +113,7 @@ func (r *reader) document(data []byte) (*yaml.Node, error) {
 	}
 	root := doc.Content[0]
 	if root.Kind != yaml.MappingNode {
-		return nil, r.at(root, "regctl init writes one", "not a list of keys and values")
+		return nil, r.at(root, "remove it, and regctl init writes one", "not a list of keys and values")
 	}
 	return root, r.plain(root)
 }

@@ -2,7 +2,10 @@
 // what was applied, and the journal that makes a crash recoverable.
 package statedir
 
-import "path/filepath"
+import (
+	"os"
+	"path/filepath"
+)
 
 // Dir is the absolute path of a registry's directory (DIR in the documentation).
 type Dir string
@@ -50,3 +53,17 @@ func (d Dir) Logs() string { return d.Join("logs") }
 
 // Bin holds the program's own copy, for the process runtime.
 func (d Dir) Bin() string { return d.Join("bin") }
+
+// SameFolder reports whether two paths name one directory, which they also do by
+// way of a symlink.
+func SameFolder(a, b string) bool {
+	if a == b {
+		return true
+	}
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
+}
