@@ -94,8 +94,13 @@ func TestKilledApplyAndDestroy(t *testing.T) {
 				t.Fatalf("killed after %v: plan after apply:\n%s", moment, out)
 			}
 		}
-		for range 6 {
-			r.killedAt(t, whole/2, "destroy", "--yes")
+		for i := range 8 {
+			if i%2 == 0 {
+				r.killedAt(t, whole/2, "destroy", "--yes")
+			} else {
+				r.must(t, "destroy", "--yes")
+				r.killedAt(t, whole, "init", "--host", "a.test", "--runtime", runtime, "--port", r.port)
+			}
 			said := r.must(t, "destroy", "--yes")
 			if _, err := os.Stat(r.dir); !os.IsNotExist(err) {
 				t.Fatalf("destroy left %s: %v\n%s", r.dir, err, said)

@@ -87,7 +87,8 @@ func (b Binary) Look(_ context.Context, path string) (host.Fact, error) {
 func (b Binary) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 	path := op.Path
 	if op.Action == host.Remove {
-		for _, name := range []string{path, path + ".sum", path + ".old", path + ".new"} {
+		// The copy goes last: once it is gone nobody looks for the others.
+		for _, name := range []string{path + ".sum", path + ".old", path + ".new", path} {
 			if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return host.Fact{}, err
 			}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/regctl/regctl/internal/engine"
@@ -80,17 +81,25 @@ func (r *Registry) PlanDestroy(keepData bool) step.Planned {
 	return planned
 }
 
-// made are the receipts, with one for the image also where it was there already:
-// another registry may have gone since and left it to us, or the engine made it
-// for an init that had been killed. One that is used yet, or not ours, stays.
+// made are the receipts, with what is ours in an engine counted as made by us even
+// where it was there before: it was left by an init that was killed, whose request
+// the engine still carried out, or by another registry of the same image. An image
+// that is used yet stays.
 func (r *Registry) made() []host.Receipt {
-	ref := host.Ref{Kind: engine.KindImage, Path: r.state.Image}
-	known := func(receipt host.Receipt) bool { return receipt.Ref == ref }
-	if ref.Path == "" || slices.ContainsFunc(r.state.Receipts, known) {
-		return r.state.Receipts
+	var all []host.Receipt
+	if ref := (host.Ref{Kind: engine.KindImage, Path: r.state.Image}); ref.Path != "" {
+		all = append(all, host.Receipt{Host: host.LocalName, Ref: ref, Action: host.Create, Changed: true})
 	}
-	image := host.Receipt{Host: host.LocalName, Ref: ref, Action: host.Create, Changed: true}
-	return append([]host.Receipt{image}, r.state.Receipts...)
+	for _, receipt := range r.state.Receipts {
+		switch {
+		case receipt.Kind == engine.KindContainer:
+			receipt.Action, receipt.Before = host.Create, host.Fact{}
+		case len(all) > 0 && receipt.Ref == all[0].Ref:
+			continue
+		}
+		all = append(all, receipt)
+	}
+	return all
 }
 
 // isOurs compares a receipt's path with one in Dir, which may have had another
@@ -195,12 +204,17 @@ func (r *Registry) removeTrees(ctx context.Context, keepData bool) error {
 	if _, err := r.site.host.Do(ctx, ops); err != nil {
 		return err
 	}
-	// A process that was stopped before leaves this behind.
-	err := os.Remove(engine.PIDFile(string(r.Dir)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	// What a process that was stopped before leaves, or a copy that was not finished.
+	for _, path := range []string{engine.PIDFile(string(r.Dir)), r.Dir.Join("bin", "regctl.new"), r.Dir.Join("bin", "regctl.sum")} {
+		if err := os.Remove(path); err != nil && !missing(err) {
+			return err
+		}
 	}
-	return err
+	return nil
+}
+
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // keep leaves a record of the data and whose it is, for the next init or destroy.
