@@ -24,9 +24,11 @@ import (
 func TestScripts(t *testing.T) {
 	bin := build(t)
 	testscript.Run(t, testscript.Params{
-		Dir:       filepath.Join("..", "..", "testdata", "script"),
-		Setup:     func(env *testscript.Env) error { return setup(env, bin) },
-		Condition: condition,
+		Dir: filepath.Join("..", "..", "testdata", "script"),
+		// Else an empty folder stays in the machine's own for each run.
+		WorkdirRoot: t.TempDir(),
+		Setup:       func(env *testscript.Env) error { return setup(env, bin) },
+		Condition:   condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"appendto":   appendTo,
 			"eventually": eventually,

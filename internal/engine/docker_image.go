@@ -14,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	dockerimage "github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
 
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
@@ -123,7 +124,7 @@ func (h Images) load(ctx context.Context, ref string) error {
 		written <- err
 		w.CloseWithError(err)
 	}()
-	resp, err := h.Docker.api.ImageLoad(ctx, r)
+	resp, err := h.Docker.api.ImageLoad(ctx, r, client.ImageLoadWithQuiet(true))
 	// The writer ends with the reader, also where the engine did not read it all.
 	_ = r.CloseWithError(errors.New("the engine stopped reading"))
 	if werr := <-written; err != nil {
