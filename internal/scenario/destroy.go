@@ -48,7 +48,12 @@ func (r *Registry) LockToDestroy(ctx context.Context, timeout time.Duration) (er
 	if r.lock, err = statedir.Acquire(ctx, r.Dir, timeout, "regctl destroy"); err != nil {
 		return err
 	}
-	if r.state, err = statedir.TakeStock(ctx, r.Dir, r.site.host); err != nil {
+	_, journal := os.Stat(r.Dir.Journal())
+	r.state, err = statedir.TakeStock(ctx, r.Dir, r.site.host)
+	if err == nil && journal == nil {
+		err = r.awaitLate(ctx)
+	}
+	if err != nil {
 		return errors.Join(err, r.Unlock())
 	}
 	return nil

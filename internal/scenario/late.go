@@ -1,0 +1,45 @@
+package scenario
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/regctl/regctl/internal/engine"
+	"github.com/regctl/regctl/internal/host"
+)
+
+// lateTime is how long an engine may go on with a container after the command
+// that asked for it was killed.
+const lateTime = time.Second
+
+// awaitLate counts in a container that comes to be only now.
+func (r *Registry) awaitLate(ctx context.Context) error {
+	ref := r.site.runs
+	known := func(receipt host.Receipt) bool { return receipt.Ref == ref }
+	if ref.Kind != engine.KindContainer || slices.ContainsFunc(r.state.Receipts, known) {
+		return nil
+	}
+	deadline := time.NewTimer(lateTime)
+	defer deadline.Stop()
+	tick := time.NewTicker(lateTime / 20)
+	defer tick.Stop()
+	for {
+		seen, err := r.site.host.Look(ctx, []host.Ref{ref})
+		if err != nil {
+			return err
+		}
+		if now := seen[ref]; now.Exists && now.Foreign == "" {
+			late := host.Receipt{Host: host.LocalName, Ref: ref, Action: host.Create, After: now.Hash(), Changed: true}
+			r.state.Receipts = append(r.state.Receipts, late)
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-deadline.C:
+			return nil
+		case <-tick.C:
+		}
+	}
+}
