@@ -76,15 +76,31 @@ func (a *app) report(ctx context.Context, err error) int {
 	}
 }
 
-// interrupted says what an interrupt left undone, if it says more than that it
-// was one.
+// interrupted says what an interrupt led to, if that is more than the end of what
+// was under way.
 func interrupted(ctx context.Context, err error) error {
 	const hint = "run the same command again to finish"
-	if !strings.Contains(err.Error(), "\n") &&
-		(errors.Is(err, context.Canceled) || strings.Contains(err.Error(), context.Cause(ctx).Error())) {
+	var more []string
+	for line := range strings.Lines(err.Error()) {
+		if !givenUp(ctx, line) {
+			more = append(more, strings.TrimSpace(line))
+		}
+	}
+	if len(more) == 0 {
 		return fault.Fail(hint, "interrupted")
 	}
-	return fault.Fail(hint, "interrupted: %w", err)
+	return fault.Fail(hint, "interrupted: %s", strings.Join(more, "; "))
+}
+
+// givenUp recognises what clients of the engine say of a request that was given
+// up; they wrap no error that could be asked for.
+func givenUp(ctx context.Context, text string) bool {
+	for _, words := range []string{context.Canceled.Error(), context.Cause(ctx).Error(), io.ErrClosedPipe.Error()} {
+		if strings.Contains(text, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // usageError marks what cobra says about flags and arguments as bad input.
