@@ -70,7 +70,8 @@ func (a *app) apply(ctx context.Context, r *scenario.Registry, o applyOptions) (
 	if o.dryRun || !r.Exists() {
 		// Of a registry that is not there yet nothing is touched, not even its
 		// folder, unless the plan is sound.
-		if planned, err = r.Plan(ctx); err != nil {
+		planned, err = r.Plan(ctx)
+		if err != nil && (o.dryRun || !r.Begun()) {
 			return false, err
 		}
 		if o.dryRun {
@@ -81,7 +82,7 @@ func (a *app) apply(ctx context.Context, r *scenario.Registry, o applyOptions) (
 		return false, err
 	}
 	defer func() { err = firstError(err, r.Unlock()) }()
-	if !r.Untouched() {
+	if err != nil || !r.Untouched() {
 		if planned, err = r.Plan(ctx); err != nil {
 			return false, firstError(err, r.Abandon())
 		}

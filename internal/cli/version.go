@@ -23,8 +23,10 @@ func newVersion(a *app) *cobra.Command {
 		Short: "Print the versions of regctl and of the registry inside it",
 		Args:  args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			v := versionResult{1, a.sys.Version, moduleVersion("github.com/distribution/distribution/v3"),
-				runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+			v := versionResult{
+				1, a.sys.Version, moduleVersion("github.com/distribution/distribution/v3"),
+				runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH,
+			}
 			return a.ui.Result(v, func(w io.Writer) {
 				fmt.Fprintf(w, "regctl %s (distribution %s, %s, %s)\n", v.Version, v.Distribution, v.Go, v.Platform)
 			})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/regctl/regctl/internal/fault"
@@ -54,6 +55,13 @@ func (r *Registry) refresh(ctx context.Context) error {
 	}
 	r.state, err = statedir.LoadState(r.Dir)
 	return err
+}
+
+// Begun reports that another command has begun to make the registry since Open, or
+// once did: what stands in the way may be its work.
+func (r *Registry) Begun() bool {
+	_, err := os.Stat(r.Dir.State())
+	return err == nil
 }
 
 // Untouched reports, under the lock, that nothing was ever made for the registry,

@@ -129,22 +129,51 @@ func TestDiffs(t *testing.T) {
 		step step.WriteFile
 		want string
 	}{
-		{"new", host.Fact{}, step.WriteFile{Data: []byte("a: 1\n"), Mode: 0o600},
-			"--- /dev/null\n+++ /d/f\n@@ -0,0 +1 @@\n+a: 1\n"},
-		{"changed", host.Fact{Exists: true, Data: []byte("a: 1\n"), Mode: 0o600}, step.WriteFile{Data: []byte("a: 2\n"), Mode: 0o600},
-			"--- /d/f\n+++ /d/f\n@@ -1 +1 @@\n-a: 1\n+a: 2\n"},
-		{"mode and owner alone", old, step.WriteFile{Data: old.Data, Mode: 0o600, UID: 65532, GID: 1},
-			"mode 0644 -> 0600\nowner 0:0 -> 65532:1\n"},
-		{"new secret", host.Fact{}, step.WriteFile{Data: make([]byte, 44), Mode: 0o600, Secret: true},
-			"(secret, 44 bytes)\n"},
-		{"secret", host.Fact{Exists: true, Data: []byte("x"), Mode: 0o600}, step.WriteFile{Data: make([]byte, 44), Mode: 0o600, Secret: true},
-			"(secret, 44 bytes, was 1)\n"},
-		{"masked", old, step.WriteFile{Data: []byte("a: 2\nkey: topsecret\n"), Mode: 0o644, Mask: mask},
-			"--- /d/f\n+++ /d/f\n@@ -1,2 +1,2 @@\n-a: 1\n+a: 2\n key: ***\n"},
-		{"only what is masked", old, step.WriteFile{Data: []byte("a: 1\nkey: ***\n"), Mode: 0o644, Mask: mask},
-			"(a masked value differs)\n"},
-		{"binary", host.Fact{}, step.WriteFile{Data: []byte{0xff, 0xfe}, Mode: 0o644},
-			"(binary, 2 bytes)\n"},
+		{
+			"new",
+			host.Fact{},
+			step.WriteFile{Data: []byte("a: 1\n"), Mode: 0o600},
+			"--- /dev/null\n+++ /d/f\n@@ -0,0 +1 @@\n+a: 1\n",
+		},
+		{
+			"changed",
+			host.Fact{Exists: true, Data: []byte("a: 1\n"), Mode: 0o600},
+			step.WriteFile{Data: []byte("a: 2\n"), Mode: 0o600},
+			"--- /d/f\n+++ /d/f\n@@ -1 +1 @@\n-a: 1\n+a: 2\n",
+		},
+		{
+			"mode and owner alone", old,
+			step.WriteFile{Data: old.Data, Mode: 0o600, UID: 65532, GID: 1},
+			"mode 0644 -> 0600\nowner 0:0 -> 65532:1\n",
+		},
+		{
+			"new secret",
+			host.Fact{},
+			step.WriteFile{Data: make([]byte, 44), Mode: 0o600, Secret: true},
+			"(secret, 44 bytes)\n",
+		},
+		{
+			"secret",
+			host.Fact{Exists: true, Data: []byte("x"), Mode: 0o600},
+			step.WriteFile{Data: make([]byte, 44), Mode: 0o600, Secret: true},
+			"(secret, 44 bytes, was 1)\n",
+		},
+		{
+			"masked", old,
+			step.WriteFile{Data: []byte("a: 2\nkey: topsecret\n"), Mode: 0o644, Mask: mask},
+			"--- /d/f\n+++ /d/f\n@@ -1,2 +1,2 @@\n-a: 1\n+a: 2\n key: ***\n",
+		},
+		{
+			"only what is masked", old,
+			step.WriteFile{Data: []byte("a: 1\nkey: ***\n"), Mode: 0o644, Mask: mask},
+			"(a masked value differs)\n",
+		},
+		{
+			"binary",
+			host.Fact{},
+			step.WriteFile{Data: []byte{0xff, 0xfe}, Mode: 0o644},
+			"(binary, 2 bytes)\n",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
