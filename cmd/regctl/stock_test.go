@@ -35,7 +35,7 @@ func stockImage(t *testing.T, r *run, image, tls string) {
 	if said := r.must(t, init...); !strings.Contains(said, "nothing to do") {
 		t.Errorf("the same init again:\n%s", said)
 	}
-	if mounts := enginetest.Docker(t, "", "inspect", "--format", "{{range .Mounts}}{{.Type}} {{end}}", r.name); mounts != "bind bind" {
+	if mounts := enginetest.Docker(t, "", "inspect", "--format", "{{range .Mounts}}{{.Type}};{{end}}", r.name); mounts != "bind;bind;" {
 		t.Errorf("mounts %q, want two binds and no volume for nobody to remove", mounts)
 	}
 	before := r.started(t, "")

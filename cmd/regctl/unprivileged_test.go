@@ -83,7 +83,7 @@ func newPerson(t *testing.T) *person {
 	t.Helper()
 	testenv.Need(t, "root", "setpriv", "unshare", "mount")
 	// t.TempDir would be in a folder that only root may enter.
-	home, err := os.MkdirTemp("", "regctl-person-")
+	home, err := os.MkdirTemp("", "regctl-person-") //nolint:usetesting // its place matters
 	if err != nil {
 		t.Fatal(err)
 	}

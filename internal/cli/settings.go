@@ -57,7 +57,7 @@ func (a *app) settleFlags(cmd *cobra.Command) error {
 // that is not set: destroy --dir "$D" must not destroy another registry.
 func notEmpty(cmd *cobra.Command, f *pflag.Flag) error {
 	list, ok := f.Value.(pflag.SliceValue)
-	if f.Value.String() != "" && !(ok && len(list.GetSlice()) == 0) {
+	if f.Value.String() != "" && (!ok || len(list.GetSlice()) > 0) {
 		return nil
 	}
 	return fault.Usage(fmt.Sprintf("give it one, or leave it out; %s --help says what it takes", cmd.CommandPath()), "--%s has an empty value", f.Name)

@@ -42,7 +42,7 @@ func start(t *testing.T, addr string) *child {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	// As mktemp -d makes it: no other user can enter, and neither can they above.
-	dir, err := os.MkdirTemp("", "confine")
+	dir, err := os.MkdirTemp("", "confine") //nolint:usetesting // its place matters
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func launch(ctx context.Context, dir string, p Process) error {
 	select {
 	case <-ctx.Done():
 		_ = cmd.Process.Kill()
-		<-exited
+		<-exited //nolint:errcheck // killed, as it was told
 		return context.Cause(ctx)
 	case ok := <-serves:
 		if ok {

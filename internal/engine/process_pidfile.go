@@ -57,7 +57,7 @@ func findProcess(dir string) (pidRecord, bool, error) {
 	}
 	var r pidRecord
 	if json.Unmarshal(data, &r) != nil || r.PID <= 1 {
-		return pidRecord{}, false, nil
+		return pidRecord{}, false, nil //nolint:nilerr // a file that says nothing names no process
 	}
 	start, ok := startTime(r.PID)
 	return r, ok && start == r.Start, nil

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -71,7 +72,7 @@ func RunServe(ctx context.Context, o ServeOptions) error {
 		},
 	})
 	notifySystemd("STOPPING=1")
-	if cause := context.Cause(ctx); err == nil && cause != context.Canceled {
+	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return err

@@ -28,7 +28,7 @@ func TestUnderSystemd(t *testing.T) {
 	}
 	testenv.Need(t, "root", "go", "unshare", "nsenter", "ip", "systemctl", systemd)
 	source := buildRegctl(t)
-	folder, err := os.MkdirTemp("/var/tmp", "regctl-systemd")
+	folder, err := os.MkdirTemp("/var/tmp", "regctl-systemd") //nolint:usetesting // its place matters
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,10 +42,10 @@ func TestUnderSystemd(t *testing.T) {
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		clean := `mount -t cgroup2 cgroup2 "$1" && find "$1/$2" -depth -type d -exec rmdir {} +`
+		clean := `mount -t cgroup2 none "$1" && find "$1/$2" -depth -type d -exec rmdir {} +`
 		newBed(t).await("its cgroup is gone", func() bool {
 			_ = exec.Command("unshare", "--mount", "sh", "-c", clean, "sh", folder, group).Run()
-			out, err := exec.Command("unshare", "--mount", "sh", "-c", `mount -t cgroup2 cgroup2 "$1" && ls "$1"`, "sh", folder).Output()
+			out, err := exec.Command("unshare", "--mount", "sh", "-c", `mount -t cgroup2 none "$1" && ls "$1"`, "sh", folder).Output()
 			return err == nil && !strings.Contains(string(out), group)
 		})
 		_ = os.Remove(folder)

@@ -100,7 +100,7 @@ func TestKilledAtEachPlace(t *testing.T) {
 		err := v.killAt(n)
 		v.recovers()
 		v = newVictim(t)
-		v.killAt(n)
+		_ = v.killAt(n)
 		v.goes()
 		if t.Failed() {
 			t.Fatalf("killed at place %d", n)

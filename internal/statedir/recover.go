@@ -152,7 +152,7 @@ var tempName = regexp.MustCompile(`^\.regctl-([0-9]+)-[0-9a-f]{8}\.tmp$`)
 func sweep(folder string, shared bool) error {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return nil // what the batch needs of it will say so
+		return nil //nolint:nilerr // what the batch needs of it will say so
 	}
 	for _, e := range entries {
 		parts := tempName.FindStringSubmatch(e.Name())
