@@ -70,15 +70,17 @@ func killedLoad(t *testing.T, bin, sock string) {
 	r.must(t, init...)
 	whole := time.Since(start)
 	r.must(t, "destroy", "--yes")
-	for i := range 6 {
+	for i := range 10 {
 		cmd := r.command(init...)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		timer := time.AfterFunc(whole*time.Duration(i+1)/8, func() { _ = cmd.Process.Kill() })
+		timer := time.AfterFunc(whole*time.Duration(i+1)/12, func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait()
 		timer.Stop()
-		r.must(t, init...)
+		if i%2 == 0 {
+			r.must(t, init...)
+		}
 		r.must(t, "destroy", "--yes")
 		engineIsEmpty(t, sock)
 	}

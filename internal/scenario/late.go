@@ -7,17 +7,25 @@ import (
 
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/image"
 )
 
 // lateTime is how long an engine may go on with a container after the command
 // that asked for it was killed.
 const lateTime = time.Second
 
-// awaitLate counts in a container that comes to be only now.
+// awaitLate counts in a container that comes to be only now, and the image, which
+// an init that was killed has not noted.
 func (r *Registry) awaitLate(ctx context.Context) error {
 	ref := r.site.runs
+	if ref.Kind != engine.KindContainer {
+		return nil
+	}
+	if r.state.Image == "" {
+		r.state.Image = r.ourImage()
+	}
 	known := func(receipt host.Receipt) bool { return receipt.Ref == ref }
-	if ref.Kind != engine.KindContainer || slices.ContainsFunc(r.state.Receipts, known) {
+	if slices.ContainsFunc(r.state.Receipts, known) {
 		return nil
 	}
 	deadline := time.NewTimer(lateTime)
@@ -42,4 +50,17 @@ func (r *Registry) awaitLate(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// ourImage is what an init of this executable has a container run, "" if unknown.
+func (r *Registry) ourImage() string {
+	if r.Spec.Image != "" {
+		return ""
+	}
+	exe := r.Spec.LinuxBinary
+	if exe == "" {
+		exe, _ = image.Executable()
+	}
+	info, _ := image.Describe(exe) // none, of an executable that init refuses
+	return info.Ref
 }
