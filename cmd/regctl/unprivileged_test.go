@@ -82,12 +82,11 @@ const nobody = 65534
 func newPerson(t *testing.T) *person {
 	t.Helper()
 	testenv.Need(t, "root", "setpriv", "unshare", "mount")
-	// t.TempDir would be in a folder that only root may enter.
-	home, err := os.MkdirTemp("", "regctl-person-") //nolint:usetesting // its place matters
-	if err != nil {
+	home := t.TempDir()
+	// It is in a folder that only root may enter.
+	if err := os.Chmod(filepath.Dir(home), 0o711); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(home) })
 	p := &person{filepath.Join(home, "regctl"), home}
 	if err := os.WriteFile(p.bin, read(t, build(t)), 0o600); err != nil {
 		t.Fatal(err)
