@@ -43,7 +43,7 @@ func TestOpenDockerRefuses(t *testing.T) {
 		"ssh":             {map[string]string{"DOCKER_HOST": "ssh://user@host.test"}, "DOCKER_HOST (ssh://user@host.test) is a Docker Engine on another machine", true},
 		"tcp":             {map[string]string{"DOCKER_HOST": "tcp://192.0.2.9:2375"}, "on another machine", true},
 		"tcp by name":     {map[string]string{"DOCKER_HOST": "tcp://host.test:2375"}, "on another machine", true},
-		"no address":      {map[string]string{"DOCKER_HOST": "::"}, "not the address of an engine", true},
+		"no address":      {map[string]string{"DOCKER_HOST": "::"}, "not the address of a Docker Engine", true},
 		"no socket":       {map[string]string{"DOCKER_HOST": absent}, "no socket at", false},
 		"current context": {map[string]string{"DOCKER_CONFIG": withContext(t, "other", "ssh://h.test")}, "the docker context other (ssh://h.test)", true},
 		"DOCKER_CONTEXT":  {map[string]string{"DOCKER_CONFIG": withContext(t, "", "ssh://h.test"), "DOCKER_CONTEXT": "other"}, "the docker context other (ssh://h.test)", true},
