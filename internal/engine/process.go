@@ -94,9 +94,6 @@ func (h Processes) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 		return host.Fact{}, err
 	}
 	if err := launch(ctx, dir, p); err != nil {
-		if _, running, _ := findProcess(dir); op.Action == host.Create && !running {
-			err = errors.Join(err, removePIDFile(dir)) // one that was killed leaves it
-		}
 		return host.Fact{}, err
 	}
 	return h.Look(ctx, dir)

@@ -63,6 +63,7 @@ func launch(ctx context.Context, dir string, p Process) error {
 	case <-ctx.Done():
 		_ = cmd.Process.Kill()
 		<-exited //nolint:errcheck // killed, as it was told
+		forgetProcess(dir, cmd.Process.Pid)
 		return context.Cause(ctx)
 	case ok := <-serves:
 		if ok {
@@ -76,6 +77,7 @@ func launch(ctx context.Context, dir string, p Process) error {
 	if r, ok, _ := findProcess(dir); ok && string(canonical(r.Process)) == string(canonical(p)) {
 		return nil // another start was quicker
 	}
+	forgetProcess(dir, cmd.Process.Pid)
 	return startFault(<-words, err)
 }
 

@@ -63,6 +63,14 @@ func findProcess(dir string) (pidRecord, bool, error) {
 	return r, ok && start == r.Start, nil
 }
 
+// forgetProcess removes what a process that was killed at its start has noted. A
+// record of another process stays.
+func forgetProcess(dir string, pid int) {
+	if r, running, err := findProcess(dir); err == nil && !running && r.PID == pid {
+		_ = removePIDFile(dir) // a record that stays does no harm
+	}
+}
+
 func removePIDFile(dir string) error {
 	if err := os.Remove(PIDFile(dir)); !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -50,8 +50,8 @@ func (r *Registry) LockToDestroy(ctx context.Context, timeout time.Duration) (er
 	}
 	_, journal := os.Stat(r.Dir.Journal())
 	r.state, err = statedir.TakeStock(ctx, r.Dir, r.site.host)
-	if err == nil && journal == nil {
-		err = r.awaitLate(ctx)
+	if err == nil {
+		err = r.awaitLate(ctx, journal == nil)
 	}
 	if err != nil {
 		return errors.Join(err, r.Unlock())

@@ -10,18 +10,16 @@ import (
 	"github.com/regctl/regctl/internal/image"
 )
 
-// lateTime is how long an engine may go on with a container after the command
-// that asked for it was killed.
+// lateTime is how long an engine may go on with a container, or a process with
+// its start, after the command that asked for it was killed.
 const lateTime = time.Second
 
-// awaitLate counts in a container that comes to be only now, and the image, which
-// an init that was killed has not noted.
-func (r *Registry) awaitLate(ctx context.Context) error {
+// awaitLate counts in what runs although no record has it: a container or process
+// that came to be after its command was killed, and the image, which such an init
+// has not noted. After a kill it gives them lateTime.
+func (r *Registry) awaitLate(ctx context.Context, killed bool) error {
 	ref := r.site.runs
-	if ref.Kind != engine.KindContainer {
-		return nil
-	}
-	if r.state.Image == "" {
+	if killed && ref.Kind == engine.KindContainer && r.state.Image == "" {
 		r.state.Image = r.ourImage()
 	}
 	known := func(receipt host.Receipt) bool { return receipt.Ref == ref }
@@ -40,6 +38,9 @@ func (r *Registry) awaitLate(ctx context.Context) error {
 		if now := seen[ref]; now.Exists && now.Foreign == "" {
 			late := host.Receipt{Host: host.LocalName, Ref: ref, Action: host.Create, After: now.Hash(), Changed: true}
 			r.state.Receipts = append(r.state.Receipts, late)
+			return nil
+		}
+		if !killed {
 			return nil
 		}
 		select {

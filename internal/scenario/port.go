@@ -16,11 +16,15 @@ import (
 )
 
 // processPortFree refuses a port that another program listens on, before
-// anything is touched. now says whether our own registry runs, which may be that
-// program: what it listens on is in its config.yml, if nobody has changed that.
-func processPortFree(ctx context.Context, dir statedir.Dir, address string, now engine.Status) error {
-	running := now.State == Running
-	if running && address == listensOn(dir) {
+// anything is touched. Our own registry may be that program: what it listens on is
+// in its config.yml, if nobody has changed that. own says how it fares; it may
+// come to be at any time, started by a command that was killed.
+func processPortFree(ctx context.Context, dir statedir.Dir, address string, own func(context.Context) (engine.Status, error)) error {
+	now, err := own(ctx)
+	if err != nil {
+		return err
+	}
+	if now.State == Running && address == listensOn(dir) {
 		return nil
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
@@ -29,8 +33,11 @@ func processPortFree(ctx context.Context, dir statedir.Dir, address string, now 
 		return l.Close()
 	case errors.Is(err, syscall.EADDRINUSE):
 		holder := engine.PortHolder(address)
+		if now, err = own(ctx); err != nil {
+			return err
+		}
 		switch {
-		case running && strings.HasPrefix(holder, now.Detail+" "): // a pid
+		case now.State == Running && strings.HasPrefix(holder, now.Detail+" "): // a pid
 			return nil
 		case holder == "":
 			holder = "another program"

@@ -50,11 +50,7 @@ func processSite(r *Registry) (*site, error) {
 			return !options.Systemd || json.Unmarshal(f.Data, &unit) == nil && unit.Active
 		},
 		preflight: func(ctx context.Context) error {
-			status, err := options.Inspect(ctx)
-			if err != nil {
-				return err
-			}
-			return processPortFree(ctx, r.Dir, p.Addr, status)
+			return processPortFree(ctx, r.Dir, p.Addr, options.Inspect)
 		},
 	}, nil
 }
