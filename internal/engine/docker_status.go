@@ -14,8 +14,8 @@ import (
 	"github.com/regctl/regctl/internal/host"
 )
 
-// ContainerStatus is how a container fares. Its State is stopped also while the
-// engine pauses between tries to start it; Detail then says so.
+// ContainerStatus is how a container fares. Its State is failing while the engine
+// pauses between tries to start it; Detail then says how it ends.
 type ContainerStatus struct {
 	Status
 	Health    string // healthy, unhealthy, starting; "" without a health check
@@ -45,7 +45,7 @@ func (d *Docker) Inspect(ctx context.Context, dir, name string) (ContainerStatus
 	}
 	switch {
 	case c.State.Restarting:
-		s.Detail = "ends with " + s.Detail + " and is started again"
+		s.State, s.Detail = "failing", "ends with "+s.Detail+" and is started again"
 	case c.State.Running:
 		s.State, s.Detail = "running", "container "+c.ID[:12]
 	}
