@@ -4,7 +4,8 @@ package templates
 
 import "embed"
 
-// FS has one NAME.tmpl for each rendered file, in text/template's language.
+// FS has one NAME.tmpl for each rendered file, in text/template's language; those
+// of the trust kit, which are full of braces of their own, have @NAME@ instead.
 //
 //go:embed *.tmpl
 var FS embed.FS
