@@ -164,7 +164,7 @@ func (h Containers) create(ctx context.Context, want containerFact) error {
 		err = nil
 	}
 	if errdefs.IsNotFound(err) {
-		return fault.Fail("run the same command again", "image %s is no longer in the Docker Engine", want.Image)
+		return fault.Fail("run the same command again", "image %s: %w", want.Image, ErrImageGone)
 	}
 	if err != nil {
 		return err

@@ -41,6 +41,10 @@ type Images struct {
 	Progress func(string)
 }
 
+// ErrImageGone reports that an image was there when the plan was made and is not
+// any more: the last other registry that used it was destroyed meanwhile.
+var ErrImageGone = errors.New("no longer in the Docker Engine")
+
 // OurImage is the step that has the image made of our executable in the engine.
 func OurImage(info image.Info) step.Step { return imageStep{info.Ref, info.ID} }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/statedir"
@@ -17,8 +18,9 @@ import (
 // undoTime is how long putting things back may take after an interrupt.
 const undoTime = time.Minute
 
-// ErrChanged reports that another command changed regctl.yaml while this one
-// waited for it: what was planned on no longer holds.
+// ErrChanged reports that another command changed regctl.yaml, or what the plan
+// counted on, while this one waited or worked: what was planned no longer holds,
+// and the same command may be run again.
 var ErrChanged = errors.New("changed while we waited")
 
 // Lock makes the registry's folder if there is none and holds it for this
@@ -81,6 +83,9 @@ func (r *Registry) Apply(ctx context.Context, planned step.Planned, retain bool)
 	r.watch()
 	journal := &statedir.Journal{Dir: r.Dir, State: &r.state}
 	receipts, err := step.Run(ctx, r.site.host, planned, journal)
+	if errors.Is(err, engine.ErrImageGone) {
+		err = planGone{err}
+	}
 	if err == nil || retain {
 		return err
 	}
@@ -96,6 +101,11 @@ func (r *Registry) Apply(ctx context.Context, planned step.Planned, retain bool)
 	r.state = before
 	return errors.Join(err, r.forget())
 }
+
+// planGone is an ErrChanged that says what changed in its own words.
+type planGone struct{ error }
+
+func (p planGone) Unwrap() []error { return []error{p.error, ErrChanged} }
 
 // WriteSpec puts regctl.yaml in place and does nothing else.
 func (r *Registry) WriteSpec(ctx context.Context, yaml []byte) error {
