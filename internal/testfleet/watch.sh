@@ -1,0 +1,18 @@
+# Removes what a fleet leaves behind when its test ends or dies, that is when stdin
+# ends: the namespaces end by themselves.
+#	$1  the fleet's folder, whose name is the alias of its link and names its cgroups
+cat >/dev/null
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+name=${1##*/}
+for alias in /sys/class/net/rgf*/ifalias; do
+	[ "$(cat "$alias" 2>/dev/null)" != "$name" ] || {
+		alias=${alias%/ifalias}
+		ip link del "${alias##*/}"
+	}
+done
+n=0
+until rm -rf --one-file-system -- "$1" && ! { find /sys/fs/cgroup -depth -type d -path "*/$name*" -exec rmdir {} + | grep .; }; do
+	n=$((n + 1))
+	[ $n -lt 100 ] || exit 1
+	sleep 0.1
+done
