@@ -63,9 +63,9 @@ func (h *Host) writeUser() error {
 		return nil
 	}
 	for name, line := range map[string]string{
-		"passwd": fmt.Sprintf("%s:x:1000:1000::/home/%s:%s\n", h.User, h.User, h.spec.shell),
+		"passwd": fmt.Sprintf("%s:x:4242:4242::/home/%s:%s\n", h.User, h.User, h.spec.shell),
 		"shadow": fmt.Sprintf("%s:%s:20000:0:99999:7:::\n", h.User, passwordHash),
-		"group":  fmt.Sprintf("%s:x:1000:\n", h.User),
+		"group":  fmt.Sprintf("%s:x:4242:\n", h.User),
 	} {
 		if err := os.WriteFile(filepath.Join(h.dir, name), []byte(line), 0o600); err != nil {
 			return err

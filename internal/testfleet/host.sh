@@ -64,7 +64,7 @@ for f in passwd shadow group; do
 	[ ! -e "$DIR/$f" ] || cat "$DIR/$f" >>etc/$f
 done
 sed -i "s#^\(root:.*:\)[^:]*\$#\1$LOGIN#" etc/passwd
-[ ! -d home/ops ] || chown -R 1000:1000 home/ops
+[ ! -d home/ops ] || chown -R 4242:4242 home/ops
 
 echo "$NAME" >/proc/sys/kernel/hostname
 pivot_root . old
@@ -82,6 +82,8 @@ wait_for() {
 	until "$@" >/dev/null 2>&1; do sleep 0.1; done
 }
 if has "$START" docker; then
+	# It asks for more files than some kernels, and for more than some roots, may have.
+	sed -i 's/^\([[:space:]]*\)ulimit .*/\1:/' /etc/init.d/docker
 	serve /etc/init.d/docker start
 	wait_for docker version
 fi
