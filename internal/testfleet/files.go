@@ -41,11 +41,6 @@ func (h *Host) writeFiles() error {
 		{path: "/run/network", content: h.fleet.net.hostSide(h.number), mode: 0o600},
 		{path: home + "/.ssh/authorized_keys", content: authorised, mode: 0o600},
 	}
-	if h.spec.docker {
-		// A cgroup of its own, which the watcher finds by the fleet's name.
-		group := filepath.Base(h.fleet.dir) + "-" + h.Name
-		files = append(files, file{path: "/etc/default/docker", content: "DOCKER_OPTS=\"--cgroup-parent=/" + group + "\"\n", mode: 0o644})
-	}
 	if h.spec.sudoers != "" {
 		files = append(files, file{path: "/etc/sudoers.d/fleet", content: h.spec.sudoers, mode: 0o440})
 	}

@@ -20,7 +20,7 @@ const (
 
 // Spec says what a host is like.
 type Spec struct {
-	docker, containerd         bool
+	docker, containerd, podman bool
 	user, shell                string
 	sudoers                    string
 	port, jump                 int // jump: the host before it, or -1
@@ -69,9 +69,10 @@ func Containerd(s *Spec) {
 
 // Podman makes sure of podman, which runs nothing until it is called.
 func Podman(s *Spec) {
+	s.podman = true
 	s.needs = append(s.needs, "podman")
 	File("/etc/containers/containers.conf",
-		"[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n[containers]\ncgroups = \"disabled\"\n")(s)
+		"[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n")(s)
 }
 
 // Sudo logs in as User, who may do anything without a password.

@@ -85,8 +85,12 @@ func (h *Host) wants() []string {
 	if h.spec.fullDisk {
 		disk += "16m"
 	}
+	group := "GROUP="
+	if h.spec.docker || h.spec.containerd || h.spec.podman {
+		group += filepath.Base(h.fleet.dir) + "-" + h.Name
+	}
 	return []string{
-		disk,
+		disk, group,
 		words("START", map[string]bool{"sshd": !h.spec.dead, "docker": h.spec.docker, "containerd": h.spec.containerd}),
 		words("THEN", map[string]bool{
 			"readonly-etc": h.spec.readOnlyEtc, "noexec-tmp": h.spec.noExecTmp, "broken-daemon": h.spec.brokenDaemon,

@@ -5,6 +5,7 @@
 #	NAME     the host's name
 #	DISK     size of its disk, of memory, that is filled; or empty for DIR's disk
 #	LOGIN    login shell of root
+#	GROUP    the cgroup for its containers; or empty if it has no engine
 #	START    servers, of: sshd docker containerd
 #	THEN     of: readonly-etc noexec-tmp broken-daemon
 set -eu
@@ -41,8 +42,29 @@ mkdir run/lock run/sshd
 chmod 1777 run/lock
 mount -t proc proc proc
 mount -t sysfs sysfs sys
-if has "$START" docker || has "$START" containerd || [ -e "$DIR/files/etc/containers" ]; then
-	mount --rbind /sys/fs/cgroup sys/fs/cgroup
+# What an engine here takes for the root of the cgroups is one below the machine's,
+# which the watcher finds by the fleet's name.
+cgroups() {
+	mkdir "$1/$GROUP" "$2" 2>/dev/null || :
+	if [ -e "$1/cpuset.mems" ]; then
+		cat "$1/cpuset.cpus" >"$1/$GROUP/cpuset.cpus"
+		cat "$1/cpuset.mems" >"$1/$GROUP/cpuset.mems"
+	fi
+	mount --bind "$1/$GROUP" "$2"
+}
+if [ -z "$GROUP" ]; then
+	: # no engine
+elif [ -e /sys/fs/cgroup/cgroup.procs ]; then
+	cgroups /sys/fs/cgroup sys/fs/cgroup
+else
+	mount -t tmpfs -o mode=755 cgroup sys/fs/cgroup
+	for c in /sys/fs/cgroup/*; do
+		if [ -L "$c" ]; then
+			cp -a "$c" sys/fs/cgroup/
+		elif [ -e "$c/cgroup.procs" ]; then
+			cgroups "$c" "sys/fs/cgroup/${c##*/}"
+		fi
+	done
 fi
 mount -t tmpfs -o mode=755 dev dev
 for d in null zero full random urandom tty fuse kmsg; do

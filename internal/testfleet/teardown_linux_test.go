@@ -75,6 +75,11 @@ func TestKilled(t *testing.T) {
 
 func leftovers(t *testing.T, dir, name string, processes []string) string {
 	t.Helper()
+	for _, pattern := range []string{"/sys/fs/cgroup/" + name + "*", "/sys/fs/cgroup/*/" + name + "*"} {
+		if groups, _ := filepath.Glob(pattern); len(groups) > 0 {
+			return groups[0]
+		}
+	}
 	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
 		return fmt.Sprint(dir, err)
 	}

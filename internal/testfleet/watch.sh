@@ -10,8 +10,14 @@ for alias in /sys/class/net/rgf*/ifalias; do
 		ip link del "${alias##*/}"
 	}
 done
+gone() {
+	rm -rf --one-file-system -- "$1" || return 1
+	for group in "/sys/fs/cgroup/$name"-* /sys/fs/cgroup/*/"$name"-*; do
+		[ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} + || return 1
+	done
+}
 n=0
-until rm -rf --one-file-system -- "$1" && ! { find /sys/fs/cgroup -depth -type d -path "*/$name*" -exec rmdir {} + | grep .; }; do
+until gone "$1"; do
 	n=$((n + 1))
 	[ $n -lt 100 ] || exit 1
 	sleep 0.1
