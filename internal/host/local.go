@@ -21,6 +21,10 @@ type Local struct {
 	// Sync takes the place of (*os.File).Sync, for tests that count.
 	Sync func(*os.File) error
 
+	// UndoDir is where the originals of edited files are kept; "" is
+	// /var/lib/regctl/undo for root, else the user's state folder.
+	UndoDir string
+
 	handlers map[Kind]Handler
 }
 
@@ -62,6 +66,8 @@ func (l *Local) look(ctx context.Context, ref Ref) (Fact, error) {
 		return lookLink(ref.Path)
 	case Source:
 		return lookSource(ref.Path)
+	case Edit, Runtime:
+		return l.lookInShell(ctx, ref)
 	}
 	handler, ok := l.handlers[ref.Kind]
 	if !ok {
@@ -97,12 +103,15 @@ type batch struct {
 }
 
 func (b *batch) one(ctx context.Context, op Op) (Receipt, error) {
-	r := Receipt{Host: b.Name(), Ref: op.Ref, Action: op.Action}
+	r := Receipt{Host: b.Name(), Ref: op.Ref, Action: op.Action, Part: op.Part}
 	if err := ctx.Err(); err != nil {
 		return r, err
 	}
 	if len(op.OnlyIf) > 0 && !b.anyChanged(op.OnlyIf) {
 		return r, nil
+	}
+	if op.Kind == Edit || op.Kind == Act {
+		return b.oneInShell(ctx, op)
 	}
 	before, err := b.look(ctx, op.Ref)
 	if err != nil {
