@@ -116,7 +116,7 @@ func (f *Fleet) watch() error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close() //nolint:errcheck // the watcher holds the lock from here on
+	defer lock.Close() // the watcher holds the lock from here on
 	cmd := exec.Command("sh", "-c", watchScript, "regctl-fleet-watch", dir)
 	cmd.ExtraFiles = []*os.File{lock}
 	f.watcher, err = startProcess(cmd, 0)

@@ -21,7 +21,11 @@ func TestVictim(t *testing.T) {
 	if os.Getenv("REGCTL_TESTFLEET_VICTIM") == "" {
 		return
 	}
-	fleet := testfleet.New(t, testfleet.Hosts(2)...)
+	specs := testfleet.Hosts(2)
+	if testenv.Has("dockerd") {
+		specs = append(specs, testfleet.Hosts(1, testfleet.Docker)...)
+	}
+	fleet := testfleet.New(t, specs...)
 	fmt.Println("dir", filepath.Dir(fleet.Key()))
 	for _, h := range fleet.Hosts() {
 		// Its process outside is not known by its number inside.
@@ -130,20 +134,20 @@ func children(t *testing.T, pid int) []string {
 // A fleet whose watcher was killed too is swept by the next.
 func TestSweep(t *testing.T) {
 	testenv.Need(t, "root", "ip", "nsenter", "sshd")
-	stale, err := os.MkdirTemp("/var/tmp", "regctl-fleet-")
+	stale, err := os.MkdirTemp("/var/tmp", "regctl-fleet-") //nolint:usetesting // where fleets are
 	if err != nil {
 		t.Fatal(err)
 	}
-	used, err := os.MkdirTemp("/var/tmp", "regctl-fleet-")
+	used, err := os.MkdirTemp("/var/tmp", "regctl-fleet-") //nolint:usetesting // where fleets are
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(used) //nolint:errcheck // below /var/tmp
+	defer os.RemoveAll(used)
 	lock, err := os.Open(used)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lock.Close() //nolint:errcheck // only locked
+	defer lock.Close()
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}

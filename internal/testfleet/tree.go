@@ -15,11 +15,8 @@ import (
 // the target of its link. Times are not in it.
 type Tree map[string]string
 
-// data is what the runtimes keep of images and containers, and changes by itself.
-var data = []string{"/var/lib/containerd", "/var/lib/containers", "/var/lib/docker"} //nolint:gochecknoglobals // a constant
-
 // Tree is everything in /etc, /home, /root, /usr/local and /var/lib, but for
-// the data of the runtimes.
+// what the runtimes keep of images and containers, which changes by itself.
 func (h *Host) Tree() Tree {
 	h.fleet.t.Helper()
 	tree := Tree{}
@@ -30,7 +27,8 @@ func (h *Host) Tree() Tree {
 				return err
 			}
 			name := path[len(root):]
-			if slices.Contains(data, name) {
+			switch name {
+			case "/var/lib/containerd", "/var/lib/containers", "/var/lib/docker":
 				return fs.SkipDir
 			}
 			tree[name], err = describe(path, d)
@@ -55,7 +53,7 @@ func describe(path string, d fs.DirEntry) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		defer f.Close() //nolint:errcheck // only read
+		defer f.Close()
 		sum := sha256.New()
 		if _, err := io.Copy(sum, f); err != nil {
 			return "", err
