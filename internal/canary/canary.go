@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -104,10 +105,17 @@ func put(d statedir.Dir, want host.Fact) (func() error, error) {
 	}, nil
 }
 
-// Remove ends whatever canary there is, for a command that clears up after others.
+// Remove ends whatever canary there is, and clears away what a killed command was
+// writing. d is locked.
 func Remove(d statedir.Dir) error {
-	if err := os.Remove(d.Canary()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return host.Failed("remove", d.Canary(), err)
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(d.Canary()), host.TempPattern))
+	if err != nil {
+		return err
+	}
+	for _, path := range append(files, d.Canary()) {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return host.Failed("remove", path, err)
+		}
 	}
 	return nil
 }
