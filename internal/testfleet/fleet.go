@@ -285,6 +285,7 @@ func (p *process) end() error {
 	case <-time.After(20 * time.Second):
 		_ = p.cmd.Process.Kill()
 		<-p.ended
+		return fmt.Errorf("process %d did not end with its stdin, and was killed", p.pid())
 	}
 	return p.err
 }

@@ -183,7 +183,11 @@ func (h *Host) WriteFile(path string, data []byte) error {
 }
 
 // Stop ends the host at once, as a loss of power would, with all its processes.
-func (h *Host) Stop() { _ = h.process.end() }
+func (h *Host) Stop() {
+	if err := h.process.end(); err != nil {
+		h.fleet.t.Logf("host %s: %v", h.Name, err)
+	}
+}
 
 // KillSSHD ends sshd and every session.
 func (h *Host) KillSSHD() {
