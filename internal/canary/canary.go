@@ -108,11 +108,18 @@ func put(d statedir.Dir, want host.Fact) (func() error, error) {
 // Remove ends whatever canary there is, and clears away what a killed command was
 // writing. d is locked.
 func Remove(d statedir.Dir) error {
-	files, err := filepath.Glob(filepath.Join(filepath.Dir(d.Canary()), host.TempPattern))
-	if err != nil {
-		return err
+	folder := filepath.Dir(d.Canary())
+	entries, err := os.ReadDir(folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return host.Failed("read", folder, err)
 	}
-	for _, path := range append(files, d.Canary()) {
+	files := []string{d.Canary()}
+	for _, e := range entries {
+		if temp, _ := filepath.Match(host.TempPattern, e.Name()); temp {
+			files = append(files, filepath.Join(folder, e.Name()))
+		}
+	}
+	for _, path := range files {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return host.Failed("remove", path, err)
 		}
