@@ -88,15 +88,18 @@ func TestCanaryByContainerd(t *testing.T) {
 	write(t, filepath.Join(dir, "config.toml"), "version = 2\ndisabled_plugins = ['io.containerd.grpc.v1.cri']\n[plugins.'io.containerd.internal.v1.opt']\npath = '"+dir+"/opt'\n")
 	write(t, filepath.Join(dir, "certs.d", s.addr, "hosts.toml"), fmt.Sprintf("server = 'http://%s'\n[host.'http://%s']\n[host.'http://%s'.header]\nAuthorization = 'Basic %s'\n",
 		s.addr, s.addr, s.addr, basicAuth("canary", "key")))
-	daemon := exec.Command("containerd", "--config", filepath.Join(dir, "config.toml"), "--address", socket,
+	ctx, stop := context.WithCancel(t.Context())
+	daemon := exec.CommandContext(ctx, "containerd", "--config", filepath.Join(dir, "config.toml"), "--address", socket,
 		"--root", filepath.Join(dir, "root"), "--state", filepath.Join(dir, "state"))
+	daemon.Cancel = func() error { return daemon.Process.Signal(os.Interrupt) }
+	daemon.WaitDelay = patience
 	log := &logBuffer{}
 	daemon.Stdout, daemon.Stderr = log, log
 	if err := daemon.Start(); err != nil {
+		stop()
 		t.Fatal(err)
 	}
-	defer func() { _ = daemon.Wait() }()
-	defer func() { _ = daemon.Process.Signal(os.Interrupt) }()
+	defer func() { stop(); _ = daemon.Wait() }()
 	ctr := func(args ...string) (string, error) {
 		return client(t, nil, "ctr", append([]string{"--address", socket}, args...)...)
 	}
