@@ -3,17 +3,17 @@ package trust
 import "strings"
 
 // BuildKitTOML is a registry's table in buildkitd.toml (moby/buildkit,
-// docs/buildkitd.toml.md), and for a mirror docker.io's table as well.
+// docs/buildkitd.toml.md), and for a mirror its upstream's table as well.
 type BuildKitTOML struct {
-	Address string
-	Mirror  bool
-	Plain   bool
-	CA      string // path of the CA's file on the client
+	Address  string
+	Upstream string // what it is a mirror of, such as docker.io; "" for none
+	Plain    bool
+	CA       string // path of the CA's file on the client
 }
 
 // Part implements Editor.
 func (b BuildKitTOML) Part() string {
-	return strings.TrimSpace("buildkitd.toml " + b.Address + " " + word(b.Mirror, "mirror", "registry") + " " + word(b.Plain, "http", "https") + " " + b.CA)
+	return strings.TrimSpace("buildkitd.toml " + b.Address + " " + orDash(b.Upstream) + " " + word(b.Plain, "http", "https") + " " + b.CA)
 }
 
 // Has implements Editor.
@@ -28,8 +28,8 @@ func (b BuildKitTOML) Has(data []byte) bool {
 	if b.Plain && mine["http"] != true || b.CA != "" && !says(mine["ca"], b.CA) {
 		return false
 	}
-	hub, _ := registries["docker.io"].(map[string]any)
-	return !b.Mirror || says(hub["mirrors"], b.Address)
+	hub, _ := registries[b.Upstream].(map[string]any)
+	return b.Upstream == "" || says(hub["mirrors"], b.Address)
 }
 
 // Apply implements Editor.
@@ -52,11 +52,11 @@ func (b BuildKitTOML) Apply(data []byte) ([]byte, error) {
 	if b.CA != "" {
 		text = append(text, "  ca = ["+tomlText(b.CA)+"]")
 	}
-	if b.Mirror {
-		if e, ok := findTOML(all, true, "registry", "docker.io"); ok {
-			return nil, refuse(e.line, "add the mirror by hand", "docker.io is set up there already")
+	if b.Upstream != "" {
+		if e, ok := findTOML(all, true, "registry", b.Upstream); ok {
+			return nil, refuse(e.line, "add the mirror by hand", "%s is set up there already", b.Upstream)
 		}
-		text = append(text, `[registry."docker.io"]`, "  mirrors = ["+tomlText(b.Address)+"]")
+		text = append(text, "[registry."+tomlText(b.Upstream)+"]", "  mirrors = ["+tomlText(b.Address)+"]")
 	}
 	return appendTOML(b, base, b.Address, text...)
 }

@@ -142,7 +142,7 @@ func (d DaemonJSON) parse(data []byte) (document, error) {
 	if err := plainJSON(data); err != nil {
 		return doc, err
 	}
-	if len(bytes.TrimSpace(data)) == 0 {
+	if blankJSON(data) {
 		doc.blank = true
 		return doc, nil
 	}
@@ -206,7 +206,7 @@ func plainJSON(data []byte) error {
 	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) || bytes.HasPrefix(data, []byte("\xff\xfe")) {
 		return refuse(1, "save the file as UTF-8 without a byte order mark", "begins with a byte order mark, which older dockerd does not read")
 	}
-	if len(bytes.TrimSpace(data)) == 0 {
+	if blankJSON(data) {
 		return nil
 	}
 	if !utf8.Valid(data) {
@@ -220,6 +220,8 @@ func plainJSON(data []byte) error {
 	}
 	return err
 }
+
+func blankJSON(data []byte) bool { return len(bytes.Trim(data, " \t\r\n")) == 0 }
 
 func badUTF8(data []byte) int {
 	for i := 0; i < len(data); {

@@ -42,9 +42,9 @@ func FromPart(part string) (Editor, error) {
 	case kind == "hosts.toml" && (len(words) == 3 || len(words) == 4):
 		return HostsTOML{ID: words[0], URL: words[1], Mirror: words[2] == "mirror", CA: last(words, 3)}, nil
 	case kind == "buildkitd.toml" && (len(words) == 3 || len(words) == 4):
-		return BuildKitTOML{Address: words[0], Mirror: words[1] == "mirror", Plain: words[2] == "http", CA: last(words, 3)}, nil
+		return BuildKitTOML{Address: words[0], Upstream: strings.Trim(words[1], "-"), Plain: words[2] == "http", CA: last(words, 3)}, nil
 	case kind == "registries.yaml" && (len(words) == 3 || len(words) == 4):
-		return RegistriesYAML{ID: words[0], URL: words[1], Mirror: words[2] == "mirror", CA: last(words, 3)}, nil
+		return RegistriesYAML{ID: words[0], URL: words[1], Upstream: strings.Trim(words[2], "-"), CA: last(words, 3)}, nil
 	case kind == "file" && len(words) == 1:
 		return whole{id: words[0]}, nil
 	}
@@ -64,6 +64,13 @@ func atoi(s string) int {
 		n = n*10 + int(c-'0')
 	}
 	return n
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
 }
 
 func word(yes bool, is, isNot string) string {

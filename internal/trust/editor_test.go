@@ -41,10 +41,10 @@ func editorCases() []editorCase {
 		{"hosts.toml", HostsTOML{addrA, "https://" + addrA, false, certs + "/ca"}, HostsTOML{addrB, "http://" + addrB, true, ""}, decodeTOML, []string{
 			"", "server = \"https://registry-1.docker.io\"\n", "[host.\"https://m.test\"]\n  capabilities = [\"pull\"]", "# note\r\nserver = 'https://x'\r\n",
 		}},
-		{"buildkitd.toml", BuildKitTOML{addrA, true, false, "/etc/ca"}, BuildKitTOML{Address: addrB, Plain: true}, decodeTOML, []string{
+		{"buildkitd.toml", BuildKitTOML{addrA, "docker.io", false, "/etc/ca"}, BuildKitTOML{Address: addrB, Plain: true}, decodeTOML, []string{
 			"", "debug = true\n[worker.oci]\n  enabled = true", "[registry.\"other.test\"]\n  http = true\n", "# x\r\n",
 		}},
-		{"registries.yaml", RegistriesYAML{addrA, "https://" + addrA, true, "/etc/ca"}, RegistriesYAML{addrB, "http://" + addrB, false, ""}, decodeYAML, []string{
+		{"registries.yaml", RegistriesYAML{addrA, "https://" + addrA, "docker.io", "/etc/ca"}, RegistriesYAML{addrB, "http://" + addrB, "", ""}, decodeYAML, []string{
 			"", "# none yet", "mirrors:\n  docker.io:\n    endpoint:\n      - \"https://m.test\"\n", "configs:\n  \"x.test\":\n    auth:\n      username: u\n      password: p",
 			"mirrors:\r\nconfigs:\r\n  a.test: {tls: {ca_file: /x}}\r\n", "---\nmirrors:\n    docker.io:\n        endpoint: [https://a.test]\n", "configs: {}\n",
 			"mirrors:\n  docker.io:\n    endpoint:\n    - https://m.test # first\n    rewrite:\n      a: b\n",

@@ -1,6 +1,9 @@
 package trust
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // In files with comments, a line of ours ends in a mark: "# regctl ID", or
 // "# regctl" alone for a heading that all registries share. A mark ends in " +"
@@ -35,10 +38,10 @@ func join(line string) (string, bool) {
 	return body + " +" + line[len(body):], true
 }
 
-// eolOf is how the file ends its lines: as its first line does.
+// eolOf is how the file ends its lines: as the last that has an end does.
 func eolOf(data []byte) string {
-	first, _, found := strings.Cut(string(data), "\n")
-	if found && strings.HasSuffix(first, "\r") {
+	end := bytes.LastIndexByte(data, '\n')
+	if end > 0 && data[end-1] == '\r' {
 		return "\r\n"
 	}
 	return "\n"
@@ -98,27 +101,46 @@ func removeMarked(data []byte, id string) []byte {
 }
 
 // dropLines takes out the lines that drop names; it is told those that follow.
-// The newline that came with a joined line goes with it, or is handed to the next
-// line of ours when that is what follows.
+// The newline that came with a joined line goes with it, or is handed to a line of
+// ours that stands next to it.
 func dropLines(data []byte, drop func(line string, rest []string) (ours, joined bool)) []byte {
 	all := lines(data)
 	var kept []string
-	pending := false // a joined line has gone and nothing has followed yet
+	pending := "" // the newline of a joined line that has gone
 	for i, line := range all {
 		ours, joined := drop(line, all[i+1:])
 		if ours {
-			pending = pending || joined
+			if joined {
+				pending = line[len(strings.TrimRight(line, "\r\n")):]
+			}
 			continue
 		}
-		if pending {
+		if pending != "" {
 			line, _ = join(line)
-			pending = false
+			pending = ""
 		}
 		kept = append(kept, line)
 	}
-	if pending && len(kept) > 0 {
-		end := kept[len(kept)-1]
-		kept[len(kept)-1] = strings.TrimSuffix(strings.TrimSuffix(end, "\n"), "\r")
+	if pending != "" {
+		unjoin(kept, pending)
 	}
 	return []byte(strings.Join(kept, ""))
+}
+
+// unjoin takes the newline away that the last line got when we came. Lines of ours
+// at the end keep theirs: the first of them is the joined one from now on.
+func unjoin(kept []string, eol string) {
+	at := len(kept)
+	for at > 0 && strings.Contains(kept[at-1], markText) {
+		if joined, ok := join(kept[at-1]); at == 1 || !strings.Contains(kept[at-2], markText) {
+			if ok && at > 1 {
+				kept[at-1] = joined
+			}
+			return
+		}
+		at--
+	}
+	if at > 0 {
+		kept[at-1] = strings.TrimSuffix(kept[at-1], eol)
+	}
 }

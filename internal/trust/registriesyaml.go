@@ -13,17 +13,17 @@ import (
 
 // RegistriesYAML is a registry in registries.yaml of k3s and rke2
 // (docs.k3s.io/installation/private-registry): its CA under configs, for plain
-// HTTP its endpoint under mirrors, for a mirror an endpoint of docker.io.
+// HTTP its endpoint under mirrors, for a mirror an endpoint of its upstream.
 type RegistriesYAML struct {
-	ID     string // the registry's address
-	URL    string
-	Mirror bool
-	CA     string // path of the CA's file on the client; "" over plain HTTP
+	ID       string // the registry's address
+	URL      string
+	Upstream string // what it is a mirror of, such as docker.io; "" for none
+	CA       string // path of the CA's file on the client; "" over plain HTTP
 }
 
 // Part implements Editor.
 func (r RegistriesYAML) Part() string {
-	return strings.TrimSpace("registries.yaml " + r.ID + " " + r.URL + " " + word(r.Mirror, "mirror", "registry") + " " + r.CA)
+	return strings.TrimSpace("registries.yaml " + r.ID + " " + r.URL + " " + orDash(r.Upstream) + " " + r.CA)
 }
 
 // Has implements Editor.
@@ -44,13 +44,10 @@ func (r RegistriesYAML) Has(data []byte) bool {
 
 // mirrored is the name whose pulls go to our endpoint; "" for none.
 func (r RegistriesYAML) mirrored() string {
-	switch {
-	case r.Mirror:
-		return "docker.io"
-	case strings.HasPrefix(r.URL, "http://"):
+	if r.Upstream == "" && strings.HasPrefix(r.URL, "http://") {
 		return r.ID
 	}
-	return ""
+	return r.Upstream
 }
 
 func dig(v any, path ...string) any {
