@@ -149,7 +149,9 @@ enter() {
 	verb=write
 	replace && return 0
 	cleartemp
-	if [ -n "$fresh$joined" ]; then j=$err; forget; err=$j; fi
+	cause=$err
+	[ -z "$fresh$joined" ] || forget
+	err=$cause
 	return 1
 }
 
