@@ -40,6 +40,8 @@ func (l *Local) Name() string { return LocalName }
 // Look implements Host.
 func (l *Local) Look(ctx context.Context, refs []Ref) (Facts, error) {
 	facts := make(Facts, len(refs))
+	var sh shellOnce
+	defer sh.close()
 	for _, ref := range refs {
 		if _, seen := facts[ref]; seen {
 			continue
@@ -47,7 +49,7 @@ func (l *Local) Look(ctx context.Context, refs []Ref) (Facts, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		fact, err := l.look(ctx, ref)
+		fact, err := l.lookAt(ctx, ref, &sh)
 		if err != nil {
 			return nil, err
 		}
@@ -56,7 +58,9 @@ func (l *Local) Look(ctx context.Context, refs []Ref) (Facts, error) {
 	return facts, nil
 }
 
-func (l *Local) look(ctx context.Context, ref Ref) (Fact, error) {
+func (l *Local) look(ctx context.Context, ref Ref) (Fact, error) { return l.lookAt(ctx, ref, nil) }
+
+func (l *Local) lookAt(ctx context.Context, ref Ref, sh *shellOnce) (Fact, error) {
 	switch ref.Kind {
 	case File:
 		return lookFile(ref.Path)
@@ -67,7 +71,7 @@ func (l *Local) look(ctx context.Context, ref Ref) (Fact, error) {
 	case Source:
 		return lookSource(ref.Path)
 	case Edit, Runtime:
-		return l.lookInShell(ctx, ref)
+		return l.lookInShell(ctx, ref, sh)
 	}
 	handler, ok := l.handlers[ref.Kind]
 	if !ok {
@@ -80,6 +84,7 @@ func (l *Local) look(ctx context.Context, ref Ref) (Fact, error) {
 // the next is not begun.
 func (l *Local) Do(ctx context.Context, ops []Op) ([]Receipt, error) {
 	b := batch{Local: l, changed: map[Ref]bool{}, made: map[string]bool{}, dirty: map[string]bool{}}
+	defer b.shell.close()
 	var receipts []Receipt
 	for i, op := range ops {
 		receipt, err := b.one(ctx, op)
@@ -100,6 +105,7 @@ type batch struct {
 	changed map[Ref]bool
 	made    map[string]bool // directories made by this batch
 	dirty   map[string]bool // directories to sync at its end
+	shell   shellOnce
 }
 
 func (b *batch) one(ctx context.Context, op Op) (Receipt, error) {

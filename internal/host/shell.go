@@ -90,18 +90,30 @@ func (t *tail) String() string {
 	return strings.Join(strings.Fields(string(t.data)), " ")
 }
 
+// shellOnce is a shell that is started when it is needed.
+type shellOnce struct{ *Shell }
+
+func (s *shellOnce) of(l *Local) *Shell {
+	if s.Shell == nil {
+		s.Shell = NewShell(l.UndoDir)
+	}
+	return s.Shell
+}
+
+func (s *shellOnce) close() {
+	if s.Shell != nil {
+		_ = s.Close() // it always returns nil
+	}
+}
+
 // lookInShell reads what a Local host leaves to the script.
-func (l *Local) lookInShell(ctx context.Context, ref Ref) (Fact, error) {
-	s := NewShell(l.UndoDir)
-	defer s.Close()
-	facts, err := s.Look(ctx, []Ref{ref})
+func (l *Local) lookInShell(ctx context.Context, ref Ref, sh *shellOnce) (Fact, error) {
+	facts, err := sh.of(l).Look(ctx, []Ref{ref})
 	return facts[ref], err
 }
 
 // oneInShell carries out an op that a Local host leaves to the script.
 func (b *batch) oneInShell(ctx context.Context, op Op) (Receipt, error) {
-	s := NewShell(b.UndoDir)
-	defer s.Close()
 	op.OnlyIf = nil // it has been looked at
 	if b.changed[op.Ref] {
 		op.Before = AnyBefore // by this batch itself
@@ -109,7 +121,7 @@ func (b *batch) oneInShell(ctx context.Context, op Op) (Receipt, error) {
 	if b.Progress != nil {
 		b.Progress(op)
 	}
-	receipts, err := s.Do(ctx, []Op{op})
+	receipts, err := b.shell.of(b.Local).Do(ctx, []Op{op})
 	var failed *OpError
 	if errors.As(err, &failed) {
 		err = failed.Err
