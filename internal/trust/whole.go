@@ -3,8 +3,8 @@ package trust
 import "bytes"
 
 // whole is a file of ours in a place where somebody else's may stand already. The
-// original comes back from the client's own record; Remove therefore only takes
-// the file away, and only if it is still ours.
+// original comes back from the client's own record. Remove counts only where
+// somebody else has changed the file since: then it is theirs, and stays.
 type whole struct {
 	id   string
 	data []byte
@@ -21,7 +21,7 @@ func (w whole) Apply([]byte) ([]byte, error) { return w.data, nil }
 
 // Remove implements Editor.
 func (w whole) Remove(data []byte) ([]byte, error) {
-	if w.data == nil || w.Has(data) {
+	if w.data != nil && w.Has(data) {
 		return nil, nil
 	}
 	return data, nil
