@@ -13,16 +13,16 @@ import (
 func Undo(c Client, receipts []host.Receipt) []step.Step {
 	var steps []step.Step
 	var anchors []host.Ref
-	edits := map[string]bool{}
+	edits := map[string][]string{}
 	for _, r := range slices.Backward(receipts) {
 		if !r.Changed {
 			continue
 		}
 		switch r.Kind {
 		case host.Edit:
-			if key := r.Path + "\n" + r.Part; !edits[key] {
-				edits[key] = true
-				steps = append(steps, leave{path: r.Path, part: r.Part, client: c})
+			if parts := edits[r.Path]; !slices.Contains(parts, r.Part) {
+				edits[r.Path] = append(parts, r.Part)
+				steps = append(steps, leave{path: r.Path, part: r.Part, prior: slices.Clone(parts), client: c})
 			}
 		case host.File, host.Dir:
 			if !r.Before.Exists {
@@ -68,6 +68,7 @@ func (d drop) Plan(seen host.Facts) (step.Change, error) {
 // leave takes a part of ours out of somebody else's file.
 type leave struct {
 	path, part string
+	prior      []string // parts that the same plan takes out first
 	client     Client
 }
 
@@ -83,18 +84,20 @@ func (l leave) Plan(seen host.Facts) (step.Change, error) {
 	if !old.Edit.Has(l.part) {
 		return step.Change{}, nil
 	}
-	editor, err := FromPart(l.part)
+	for _, part := range l.prior {
+		if !old.Edit.Has(part) {
+			continue
+		}
+		var err error
+		if old, _, err = l.without(old, part); err != nil {
+			return step.Change{}, err
+		}
+	}
+	want, editor, err := l.without(old, l.part)
 	if err != nil {
-		return step.Change{}, named(l.path, err)
+		return step.Change{}, err
 	}
-	want := old
 	want.Edit = nil
-	if want.Data, err = editor.Remove(old.Data); err != nil {
-		return step.Change{}, named(l.path, err)
-	}
-	if len(want.Data) == 0 && (len(old.Data) > 0 || !old.Exists) && old.Edit.Original == "" {
-		want = host.Fact{}
-	}
 	items, err := diff(l.path, old, want)
 	if err != nil {
 		return step.Change{}, err
@@ -106,6 +109,23 @@ func (l leave) Plan(seen host.Facts) (step.Change, error) {
 	}
 	c.Ops = []host.Op{remove}
 	return c, nil
+}
+
+// without is the file when a part has gone: no file, if there was none before us
+// and nothing is in it.
+func (l leave) without(old host.Fact, part string) (host.Fact, Editor, error) {
+	editor, err := FromPart(part)
+	if err != nil {
+		return old, nil, named(l.path, err)
+	}
+	want := old
+	if want.Data, err = editor.Remove(old.Data); err != nil {
+		return old, nil, named(l.path, err)
+	}
+	if len(want.Data) == 0 && (len(old.Data) > 0 || !old.Exists) && old.Edit.Original == "" {
+		want = host.Fact{Edit: old.Edit}
+	}
+	return want, editor, nil
 }
 
 // leaveDaemon has a running dockerd forget the entry. It keeps what it has when the
