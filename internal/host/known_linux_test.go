@@ -85,3 +85,10 @@ func TestKnownHosts(t *testing.T) {
 		}
 	}
 }
+
+func hostsFile(t *testing.T, lines ...string) []string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "known_hosts")
+	put(t, path, strings.Join(lines, ""), 0o600)
+	return []string{path}
+}

@@ -1,8 +1,6 @@
 package host_test
 
 import (
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/regctl/regctl/internal/fault"
@@ -46,11 +44,4 @@ func TestParseTarget(t *testing.T) {
 			t.Errorf("%q: %+v, %v", tt.text, got, err)
 		}
 	}
-}
-
-func hostsFile(t *testing.T, lines ...string) []string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "known_hosts")
-	put(t, path, strings.Join(lines, ""), 0o600)
-	return []string{path}
 }

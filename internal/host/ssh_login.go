@@ -117,7 +117,9 @@ func refused(e endpoint, err error) error {
 	name := e.given.Given
 	text := strings.TrimPrefix(err.Error(), "ssh: handshake failed: ")
 	switch {
-	case strings.Contains(text, "unable to authenticate"):
+	// The number is that of a plain refusal, which x/crypto does not expect of a host
+	// that offers questions and has none.
+	case strings.Contains(text, "unable to authenticate"), strings.Contains(text, "unexpected message type 51"):
 		return fault.Fail(fmt.Sprintf("see that ssh %s@%s works from here, name a key with --identity, or add --ask-pass", e.user, e.host),
 			"%s: login as %s was refused: no key or password was accepted", name, e.user)
 	case strings.Contains(text, "no common algorithm for host key"):

@@ -19,8 +19,8 @@ import (
 	"github.com/regctl/regctl/internal/host/script"
 )
 
-// open starts the script in the one session of the connection. It does not wait for
-// anything to be agreed to: session, command and data go out together.
+// open starts the script in the one session of the connection, and has it read first:
+// three round trips to the answer, of which two are sshd's own way.
 func (s *SSH) open(ctx context.Context, first []byte) (*pipe, error) {
 	stop := context.AfterFunc(ctx, func() { _ = s.client.Close() })
 	defer stop()
@@ -35,19 +35,13 @@ func (s *SSH) open(ctx context.Context, first []byte) (*pipe, error) {
 		ssh.DiscardRequests(requests)
 		close(ended)
 	}()
-	go func() {
-		ok, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{script.Loader}))
-		if err == nil && !ok {
-			_ = channel.Close() // the reader then sees the end
-		}
-	}()
 	p := &pipe{in: channel, out: bufio.NewReader(channel), story: prompt.String}
 	var once sync.Once
 	p.close = func() error {
 		once.Do(func() {
 			_ = channel.CloseWrite() // the script ends when it has nothing left to read
 			// A host may allow one session at a time: the next must find it free.
-			go func() { _, _ = io.Copy(io.Discard, p.out) }()
+			go func() { _, _ = io.Copy(io.Discard, channel) }()
 			select {
 			case <-ended:
 			case <-time.After(grace):
@@ -58,6 +52,15 @@ func (s *SSH) open(ctx context.Context, first []byte) (*pipe, error) {
 	}
 	p.stop = func() {
 		_, _ = channel.SendRequest("signal", false, ssh.Marshal(struct{ Signal string }{"TERM"}))
+	}
+	// sshd takes no data before it has started the command, so nothing is lost by waiting.
+	ok, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{script.Loader}))
+	if err == nil && !ok {
+		err = fault.Fail("log in as a user who may run commands", "%s: it runs no commands for %s", s.name, s.user)
+	}
+	if err != nil {
+		_ = p.close() // the error that led here says more
+		return nil, s.lost(ctx, err)
 	}
 	if err := s.begin(channel, p, prompt, first); err != nil {
 		_ = p.close() // the error that led here says more

@@ -28,6 +28,7 @@ type sshd struct {
 	dir     string
 	key     string // a private key that every account takes
 	hostKey ssh.PublicKey
+	pid     int
 }
 
 const password = "pass'word $(id)"
@@ -70,6 +71,7 @@ func startSSHD(t *testing.T, extra ...string) *sshd {
 	out := &strings.Builder{}
 	cmd.Stderr = out
 	must(t, cmd.Start())
+	s.pid = cmd.Process.Pid
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // killed
@@ -115,6 +117,7 @@ func (s *sshd) writeAccounts(t *testing.T, key ssh.PublicKey) {
 	put(t, filepath.Join(s.dir, "group"), "root:x:0:\nplain:x:12345:\n", 0o644)
 	put(t, filepath.Join(s.dir, "sudoers"), sudoers, 0o440)
 	put(t, filepath.Join(s.dir, "authorized"), string(ssh.MarshalAuthorizedKey(key)), 0o644)
+	put(t, s.key+".pub", string(ssh.MarshalAuthorizedKey(key)), 0o644)
 	put(t, filepath.Join(s.dir, "known_hosts"), s.knownLine("127.0.0.1")+s.knownLine("::1"), 0o600)
 }
 

@@ -22,6 +22,7 @@ act() {
 		return 0
 	}
 	if [ "$action" = restart ]; then
+		daemons=
 		changed="$changed$i "
 		say done 1 - "$note"
 	else

@@ -15,7 +15,7 @@ while IFS= read -r cmd; do
 	end)
 		flush
 		say end
-		failed= stop= changed=' '
+		failed= stop= changed=' ' daemons=
 		;;
 	*) exit 1 ;;
 	esac

@@ -38,10 +38,10 @@ machine() {
 	echo "uid ${me%:*}"
 	echo "gid ${me#*:}"
 	echo "home $HOME"
-	echo "login-user ${SUDO_USER:-}"
 	echo "login-uid ${SUDO_UID:-${me%:*}}"
 	echo "login-gid ${SUDO_GID:-${me#*:}}"
 	login=${SUDO_USER:-$(id -un)}
+	echo "login-user $login"
 	while IFS=: read -r name _ _ _ _ home _; do
 		[ "$name" != "$login" ] || echo "login-home $home"
 	done </etc/passwd
