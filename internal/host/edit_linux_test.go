@@ -155,8 +155,10 @@ func TestEditsThatCannotBe(t *testing.T) {
 	h, undo := undoable(t)
 	for _, path := range []string{filepath.Join(full, "f"), filepath.Join(readOnly, "f")} {
 		part := edited{path, "one"}
-		op := host.Op{Ref: part.ref(), Action: host.Create, Part: "one", Before: host.AnyBefore,
-			Want: host.Fact{Exists: true, Data: []byte(strings.Repeat("x", 1<<18)), Mode: 0o644}}
+		op := host.Op{
+			Ref: part.ref(), Action: host.Create, Part: "one", Before: host.AnyBefore,
+			Want: host.Fact{Exists: true, Data: []byte(strings.Repeat("x", 1<<18)), Mode: 0o644},
+		}
 		receipts, err := h.Do(t.Context(), []host.Op{op})
 		if err == nil || fault.Hint(err) == "" || !strings.HasPrefix(err.Error(), "write "+path+": ") || len(receipts) > 0 {
 			t.Errorf("%v, hint %q, %d receipts", err, fault.Hint(err), len(receipts))
@@ -172,8 +174,10 @@ func TestEditsThatCannotBe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	put(t, path, strings.Repeat("x", 1<<18), 0o644)
 	part := edited{path, "one"}
-	_, err := cramped.Do(t.Context(), []host.Op{{Ref: part.ref(), Action: host.Change, Part: "one", Before: host.AnyBefore,
-		Want: host.Fact{Exists: true, Data: []byte("new"), Mode: 0o644}}})
+	_, err := cramped.Do(t.Context(), []host.Op{{
+		Ref: part.ref(), Action: host.Change, Part: "one", Before: host.AnyBefore,
+		Want: host.Fact{Exists: true, Data: []byte("new"), Mode: 0o644},
+	}})
 	if err == nil || !strings.HasPrefix(err.Error(), "save the original of "+path+": no space left") || len(content(t, path)) != 1<<18 {
 		t.Error(err)
 	}

@@ -93,7 +93,7 @@ func (k *knownKeys) checkKey(e endpoint, remote net.Addr, key ssh.PublicKey) err
 			e.given.Given, revoked.Revoked.Filename, revoked.Revoked.Line)
 	case knownhosts.IsHostUnknown(err):
 		if k.acceptNew {
-			return k.record(e, remote, key)
+			return k.record(e, key)
 		}
 		return fault.Fail("compare the fingerprint on the host itself (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub), then log in once with ssh "+
 			"or add --accept-new-host-keys", "%s: its host key is not in known_hosts (%s %s)", e.given.Given, key.Type(), ssh.FingerprintSHA256(key))
@@ -108,7 +108,7 @@ func (k *knownKeys) checkKey(e endpoint, remote net.Addr, key ssh.PublicKey) err
 }
 
 // record writes a new host down in the user's own file.
-func (k *knownKeys) record(e endpoint, remote net.Addr, key ssh.PublicKey) error {
+func (k *knownKeys) record(e endpoint, key ssh.PublicKey) error {
 	if len(e.knownHosts) == 0 {
 		return fault.Usage("name one with --known-hosts", "%s: there is no known_hosts file to record its key in", e.given.Given)
 	}

@@ -65,10 +65,10 @@ func TestSudo(t *testing.T) {
 	}{
 		{"free", "", "", 0},
 		{"free", password, "", 0},
-		{"asks", password, "", 1},
+		{"asker", password, "", 1},
 		{"fishes", password, "", 1},
-		{"asks", "wrong; touch /tmp/x", "asks: sudo does not take that password", 1},
-		{"asks", "", "asks: sudo asks asks for a password", 0},
+		{"asker", "wrong; touch /tmp/x", "asker: sudo does not take that password", 1},
+		{"asker", "", "asker: sudo asks asker for a password", 0},
 		{"cached", password, "", 1},
 		{"cached", password, "", 0},
 		{"cached", "", "", 0},

@@ -42,7 +42,7 @@ fish 0 /usr/bin/fish
 csh 0 /bin/csh
 plain 12345 /bin/sh
 free 12346 /bin/bash ALL=(ALL) NOPASSWD: ALL
-asks 12347 /bin/dash ALL=(ALL) ALL
+asker 12347 /bin/dash ALL=(ALL) ALL
 fishes 12348 /usr/bin/fish ALL=(ALL) ALL
 cached 12349 /bin/sh ALL=(ALL) ALL
 tty 12350 /bin/sh ALL=(ALL) NOPASSWD: ALL
