@@ -24,7 +24,12 @@ import (
 func newHandler(app *handlers.App, config *configuration.Configuration, configPath string, log io.Writer) (http.Handler, error) {
 	h := alive(batched(wideUploads(app)))
 	if configPath != "" {
-		h = newControl(filepath.Join(filepath.Dir(configPath), "ctl")).guard(h)
+		ctl := filepath.Join(filepath.Dir(configPath), "ctl")
+		canary, err := newCanary(ctl, config)
+		if err != nil {
+			return nil, err
+		}
+		h = newControl(ctl).guard(canary.serve(h))
 	}
 	h, err := withHealth(app, h)
 	if err != nil {

@@ -49,6 +49,9 @@ type Fact struct {
 	// Foreign says that the thing exists but is not what its kind expects: a
 	// directory where a file should be, a container of somebody else.
 	Foreign string `json:"foreign,omitempty"`
+	// Edit is, for a file of kind Edit that holds parts of ours, what is recorded
+	// about it. It is no part of the Hash.
+	Edit *Record `json:"edit,omitempty"`
 }
 
 // Hash identifies the fact's content and metadata: "" for an absent thing,
@@ -93,6 +96,8 @@ type Op struct {
 	// OnlyIf names things of the same batch: the op is carried out only if one
 	// of their ops changed something. Empty means always.
 	OnlyIf []Ref `json:"onlyIf,omitempty"`
+	// Part is for the kind Edit alone; see there.
+	Part string `json:"part,omitempty"`
 }
 
 // AnyBefore as Op.Before accepts whatever is there.
@@ -108,7 +113,9 @@ type Receipt struct {
 	After  string `json:"after"` // Hash of the thing as the op left it
 	// Changed is false when the op found its work done already or was skipped
 	// by OnlyIf.
-	Changed bool `json:"changed"`
+	Changed bool   `json:"changed"`
+	Part    string `json:"part,omitempty"` // the op's
+	Note    string `json:"note,omitempty"` // what people ought to know about how it was done
 }
 
 // Host is a machine. Look never changes anything. Do carries out ops in order in

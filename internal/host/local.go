@@ -21,6 +21,10 @@ type Local struct {
 	// Sync takes the place of (*os.File).Sync, for tests that count.
 	Sync func(*os.File) error
 
+	// UndoDir is where the originals of edited files are kept; "" is
+	// /var/lib/regctl/undo for root, else the user's state folder.
+	UndoDir string
+
 	handlers map[Kind]Handler
 }
 
@@ -36,6 +40,8 @@ func (l *Local) Name() string { return LocalName }
 // Look implements Host.
 func (l *Local) Look(ctx context.Context, refs []Ref) (Facts, error) {
 	facts := make(Facts, len(refs))
+	var sh shellOnce
+	defer sh.close()
 	for _, ref := range refs {
 		if _, seen := facts[ref]; seen {
 			continue
@@ -43,7 +49,7 @@ func (l *Local) Look(ctx context.Context, refs []Ref) (Facts, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		fact, err := l.look(ctx, ref)
+		fact, err := l.lookAt(ctx, ref, &sh)
 		if err != nil {
 			return nil, err
 		}
@@ -52,7 +58,9 @@ func (l *Local) Look(ctx context.Context, refs []Ref) (Facts, error) {
 	return facts, nil
 }
 
-func (l *Local) look(ctx context.Context, ref Ref) (Fact, error) {
+func (l *Local) look(ctx context.Context, ref Ref) (Fact, error) { return l.lookAt(ctx, ref, nil) }
+
+func (l *Local) lookAt(ctx context.Context, ref Ref, sh *shellOnce) (Fact, error) {
 	switch ref.Kind {
 	case File:
 		return lookFile(ref.Path)
@@ -62,6 +70,8 @@ func (l *Local) look(ctx context.Context, ref Ref) (Fact, error) {
 		return lookLink(ref.Path)
 	case Source:
 		return lookSource(ref.Path)
+	case Edit, Runtime:
+		return l.lookInShell(ctx, ref, sh)
 	}
 	handler, ok := l.handlers[ref.Kind]
 	if !ok {
@@ -74,6 +84,7 @@ func (l *Local) look(ctx context.Context, ref Ref) (Fact, error) {
 // the next is not begun.
 func (l *Local) Do(ctx context.Context, ops []Op) ([]Receipt, error) {
 	b := batch{Local: l, changed: map[Ref]bool{}, made: map[string]bool{}, dirty: map[string]bool{}}
+	defer b.shell.close()
 	var receipts []Receipt
 	for i, op := range ops {
 		receipt, err := b.one(ctx, op)
@@ -94,15 +105,19 @@ type batch struct {
 	changed map[Ref]bool
 	made    map[string]bool // directories made by this batch
 	dirty   map[string]bool // directories to sync at its end
+	shell   shellOnce
 }
 
 func (b *batch) one(ctx context.Context, op Op) (Receipt, error) {
-	r := Receipt{Host: b.Name(), Ref: op.Ref, Action: op.Action}
+	r := Receipt{Host: b.Name(), Ref: op.Ref, Action: op.Action, Part: op.Part}
 	if err := ctx.Err(); err != nil {
 		return r, err
 	}
 	if len(op.OnlyIf) > 0 && !b.anyChanged(op.OnlyIf) {
 		return r, nil
+	}
+	if op.Kind == Edit || op.Kind == Act {
+		return b.oneInShell(ctx, op)
 	}
 	before, err := b.look(ctx, op.Ref)
 	if err != nil {

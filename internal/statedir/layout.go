@@ -36,6 +36,10 @@ func (d Dir) ServeConfig() string { return d.Join("serve", "config.yml") }
 // ServeExtra is what distribution has no key for.
 func (d Dir) ServeExtra() string { return d.Join("serve", "regctl-serve.yaml") }
 
+// Canary asks the registry for the image that clients are verified with. It is
+// there for the length of a run.
+func (d Dir) Canary() string { return d.Join("serve", "ctl", "canary") }
+
 // ServeTLS holds a folder per generation, and the symlink current.
 func (d Dir) ServeTLS() string { return d.Join("serve", "tls") }
 
@@ -44,6 +48,9 @@ func (d Dir) Certs() string { return d.Join("certs") }
 
 // Secrets holds generated and given secrets, each 0600.
 func (d Dir) Secrets() string { return d.Join("secrets") }
+
+// Clients holds a file a host that trusts the registry.
+func (d Dir) Clients() string { return d.Join("clients") }
 
 // Data is the images, for filesystem storage.
 func (d Dir) Data() string { return d.Join("data") }

@@ -64,7 +64,7 @@ func undoing(receipts []host.Receipt) []host.Op {
 		if !r.Changed {
 			continue
 		}
-		op := host.Op{Ref: r.Ref, Want: r.Before, Before: host.AnyBefore}
+		op := host.Op{Ref: r.Ref, Want: r.Before, Before: host.AnyBefore, Part: r.Part}
 		if r.Action == host.Restart {
 			op.Action = host.Restart
 			restarts = append(restarts, op)
@@ -75,6 +75,13 @@ func undoing(receipts []host.Receipt) []host.Op {
 			continue
 		}
 		op.Action = action
+		if r.Kind == host.Edit {
+			// Somebody else's file: not if they, or another part of ours, changed it since.
+			op.Before = r.After
+			if !r.Before.Edit.Has(r.Part) {
+				op.Action = host.Remove
+			}
+		}
 		gone[r.Ref] = !r.Before.Exists
 		ops = append(ops, op)
 	}

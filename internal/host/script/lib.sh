@@ -1,0 +1,53 @@
+# What regctl runs on a client. Everything here is constant: paths, names and
+# contents come in as data by read, and are only ever used inside quotes.
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+export PATH LC_ALL
+umask 077
+nl='
+'
+stop= failed= changed=' ' dirs= temp= U=
+trap 'stop=1' TERM INT HUP
+trap '[ -z "$temp" ] || rm -rf "$temp"' EXIT
+
+if command -v sha256sum >/dev/null 2>&1; then sum=sha256sum
+elif command -v openssl >/dev/null 2>&1; then sum='openssl dgst -sha256 -r'
+else sum='shasum -a 256'
+fi
+if command -v base64 >/dev/null 2>&1; then
+	encode() { base64; }
+	decode() { base64 -d; }
+else
+	encode() { openssl base64; }
+	decode() { openssl base64 -d; }
+fi
+
+# say prints a line that the other side listens to.
+say() { printf '%s %s\n' "$M" "$*" || exit 1; }
+
+# block reads $1 lines into d.
+block() {
+	d= k=$1
+	while [ "$k" -gt 0 ]; do
+		IFS= read -r line || exit 1
+		d=$d$line$nl
+		k=$((k - 1))
+	done
+}
+
+# value reads a text into v: as it is after a "=", else in base64 after a count of
+# lines. The x keeps the newlines at its end.
+value() {
+	IFS= read -r v || exit 1
+	case $v in
+	=*) v=${v#=} ;;
+	*)
+		block "$v"
+		v=$(printf %s "$d" | decode; echo x)
+		v=${v%x}
+		;;
+	esac
+}
+
+# runs keeps what a command prints, for the error.
+runs() { err=$("$@" 2>&1 </dev/null); }

@@ -1,0 +1,60 @@
+// Package script holds what regctl runs on a client: constant POSIX sh that takes
+// its values as data. Nothing here, nor in what loads it, is made at run time.
+package script
+
+import (
+	_ "embed"
+	"strings"
+)
+
+// Loader is the command that a login shell is given. sh, bash, dash, ksh, zsh,
+// fish, csh and tcsh read it alike: one pair of single quotes, and within no quote,
+// exclamation mark, backslash or newline. It reads a number and that many bytes of
+// script, and never a byte more, so that what follows is the script's to read. (A
+// shell that reads a script from its standard input reads ahead.)
+const Loader = `exec sh -c '` + loader + `'`
+
+const loader = `LC_ALL=C; export LC_ALL; IFS= read -r n; s=; ` +
+	`while [ "$n" -gt 0 ]; do c=$(dd bs="$n" count=1 2>/dev/null; echo x); c=${c%x}; ` +
+	`[ -n "$c" ] || exit 1; s=$s$c; n=$((n - ${#c})); done; eval "$s"`
+
+var (
+	//go:embed become.sh
+	become string
+	//go:embed lib.sh
+	lib string
+	//go:embed look.sh
+	look string
+	//go:embed do.sh
+	do string
+	//go:embed files.sh
+	files string
+	//go:embed edit.sh
+	edit string
+	//go:embed runtime.sh
+	runtime string
+	//go:embed action.sh
+	action string
+	//go:embed main.sh
+	main string
+)
+
+// Main is the script that looks at a machine and changes it.
+func Main() string {
+	return strip(lib + look + do + files + edit + runtime + action + main)
+}
+
+// Become is the script that becomes root and loads what follows it.
+func Become() string { return "LOADER='" + loader + "'\n" + strip(become) }
+
+// strip takes away what the shell does not need.
+func strip(script string) string {
+	var b strings.Builder
+	for line := range strings.Lines(script) {
+		line = strings.TrimLeft(line, "\t")
+		if line != "\n" && !strings.HasPrefix(line, "#") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}

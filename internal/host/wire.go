@@ -1,0 +1,170 @@
+package host
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Lines stay under 1 KiB, which every shell's read takes.
+const lineLength = 900
+
+// request is what goes to the script: see script/main.sh.
+type request struct{ bytes.Buffer }
+
+// value sends a text as one line if a shell's read returns it unharmed, else in base64.
+func (r *request) value(text string) {
+	plain := len(text) < lineLength && !strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' })
+	if plain {
+		r.WriteString("=" + text + "\n")
+		return
+	}
+	r.block([]byte(text))
+}
+
+// block sends bytes as a count of lines and the lines, in base64.
+func (r *request) block(data []byte) {
+	lines := slices.Collect(slices.Chunk([]byte(base64.StdEncoding.EncodeToString(data)), lineLength))
+	fmt.Fprintln(r, len(lines))
+	for _, line := range lines {
+		r.Write(append(line, '\n'))
+	}
+}
+
+func (r *request) look(ref Ref) {
+	fmt.Fprintf(r, "look %s\n", ref.Kind)
+	r.value(ref.Path)
+}
+
+// op sends one op; known is the hash of the thing as we have it, and onlyIf and same
+// are the numbers of ops before it.
+func (r *request) op(i int, op Op, known string, onlyIf, same []int) {
+	sum := sha256.Sum256(op.Want.Data)
+	exists := 0
+	if op.Want.Exists {
+		exists = 1
+	}
+	fmt.Fprintf(r, "do\n%d %s %s %o %d %d %d %s %s %s %s %04o\n", i, op.Kind, op.Action,
+		op.Want.Mode.Perm(), op.Want.UID, op.Want.GID, exists, hex.EncodeToString(sum[:]),
+		orDash(op.Want.Hash()), orDash(op.Before), orDash(known), fs.ModePerm&^op.Want.Mode.Perm())
+	fmt.Fprintf(r, "%s\n%s\n", numbers(onlyIf), numbers(same))
+	r.value(op.Path)
+	r.value(op.Part)
+	r.block(op.Want.Data)
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func numbers(list []int) string { return strings.Trim(fmt.Sprint(list), "[]") }
+
+// answers reads what the script says, past whatever a login shell prints.
+type answers struct {
+	marker string
+	in     *bufio.Reader
+}
+
+var errGone = errors.New("the connection ended")
+
+// next returns the next line that is meant for us, without its marker, and the lines
+// before it.
+func (a *answers) next() (line string, body []byte, err error) {
+	for {
+		text, err := a.in.ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			return "", nil, errGone
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		if rest, ok := strings.CutPrefix(text, a.marker+" "); ok {
+			return strings.TrimSuffix(rest, "\n"), body, nil
+		}
+		body = append(body, text...)
+	}
+}
+
+// fact reads the rest of an answer that began with words.
+func (a *answers) fact(words string) (Fact, error) {
+	fact, err := parseFact(words)
+	if err != nil {
+		return Fact{}, err
+	}
+	line, body, err := a.next()
+	if err != nil {
+		return Fact{}, err
+	}
+	if fact.Data, err = unBase64(body); err != nil {
+		return Fact{}, err
+	}
+	if rest, ok := strings.CutPrefix(line, "record "); ok {
+		var parts []byte
+		line, body, err = a.next()
+		if err == nil {
+			parts, err = unBase64(body)
+		}
+		if err != nil {
+			return Fact{}, err
+		}
+		fact.Edit = parseRecord(rest, string(parts))
+	}
+	if line != "." {
+		return Fact{}, fmt.Errorf("unexpected answer %q", line)
+	}
+	return fact, nil
+}
+
+// unBase64 returns nil for nothing, as reading an absent thing does.
+func unBase64(text []byte) ([]byte, error) {
+	data, err := base64.StdEncoding.AppendDecode(nil, bytes.ReplaceAll(text, []byte("\n"), nil))
+	if err != nil {
+		return nil, fmt.Errorf("garbled answer: %w", err)
+	}
+	return data, nil
+}
+
+// parseFact reads "exists mode uid gid foreign".
+func parseFact(words string) (Fact, error) {
+	f := strings.SplitN(words, " ", 5)
+	if len(f) < 4 {
+		return Fact{}, fmt.Errorf("unexpected answer %q", words)
+	}
+	mode, err1 := strconv.ParseUint(f[1], 8, 12)
+	uid, err2 := strconv.Atoi(f[2])
+	gid, err3 := strconv.Atoi(f[3])
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return Fact{}, fmt.Errorf("unexpected answer %q: %w", words, err)
+	}
+	if f[0] != "1" {
+		return Fact{}, nil
+	}
+	fact := Fact{Exists: true, Mode: fs.FileMode(mode).Perm(), UID: uid, GID: gid}
+	if len(f) == 5 {
+		fact.Foreign = f[4]
+	}
+	return fact, nil
+}
+
+// parseRecord reads "other exists mode uid gid hash".
+func parseRecord(words, parts string) *Record {
+	f := strings.Fields(words)
+	r := &Record{Parts: strings.Fields(parts)}
+	if len(f) == 6 {
+		r.Others = f[0] == "1"
+		r.Original = strings.TrimPrefix(f[5], "-")
+	}
+	return r
+}

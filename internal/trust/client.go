@@ -1,0 +1,114 @@
+package trust
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/regctl/regctl/internal/host"
+)
+
+// Client is what was seen of a client.
+type Client struct {
+	host.Machine
+	// ContainerdConfig is /etc/containerd/config.toml.
+	ContainerdConfig []byte
+	// Sysconfig is /etc/sysconfig/docker.
+	Sysconfig []byte
+	// K3sServer and RKE2Server tell a server from an agent.
+	K3sServer, RKE2Server bool
+	// Placed are paths that regctl has placed before, by the record of this client:
+	// a file there is ours whatever it holds.
+	Placed map[string]bool
+}
+
+const (
+	containerdConfig = "/etc/containerd/config.toml"
+	sysconfigDocker  = "/etc/sysconfig/docker"
+)
+
+// Reads lists what SeenClient must be given.
+func Reads() []host.Ref {
+	return []host.Ref{
+		host.MachineRef(),
+		{Kind: host.Source, Path: containerdConfig},
+		{Kind: host.Source, Path: sysconfigDocker},
+		{Kind: host.Dir, Path: "/var/lib/rancher/k3s/server"},
+		{Kind: host.Dir, Path: "/var/lib/rancher/rke2/server"},
+	}
+}
+
+// SeenClient makes a client of what Reads found.
+func SeenClient(seen host.Facts) Client {
+	at := func(kind host.Kind, path string) host.Fact { return seen[host.Ref{Kind: kind, Path: path}] }
+	return Client{
+		Machine:          host.ParseMachine(seen[host.MachineRef()]),
+		ContainerdConfig: at(host.Source, containerdConfig).Data,
+		Sysconfig:        at(host.Source, sysconfigDocker).Data,
+		K3sServer:        at(host.Dir, "/var/lib/rancher/k3s/server").Exists,
+		RKE2Server:       at(host.Dir, "/var/lib/rancher/rke2/server").Exists,
+	}
+}
+
+func (c Client) has(tools ...string) bool {
+	return slices.ContainsFunc(tools, func(t string) bool { return c.Tools[t] != "" })
+}
+
+func (c Client) runs(daemons ...string) bool {
+	return slices.ContainsFunc(daemons, func(d string) bool { return len(c.Daemons[d]) > 0 })
+}
+
+// is reports whether the OS is one of a family, by os-release(5).
+func (c Client) is(families ...string) bool {
+	return slices.ContainsFunc(families, func(f string) bool { return c.OS == f || slices.Contains(c.OSLike, f) })
+}
+
+// flag gives the values of a flag of the running dockerd.
+func (c Client) flag(name string) []string {
+	var values []string
+	for i, arg := range c.DockerdArgs {
+		if value, ok := strings.CutPrefix(arg, name+"="); ok {
+			values = append(values, value)
+		} else if arg == name && i+1 < len(c.DockerdArgs) {
+			values = append(values, c.DockerdArgs[i+1])
+		}
+	}
+	return values
+}
+
+// daemonJSON is where the client's dockerd keeps its configuration.
+func (c Client) daemonJSON() string {
+	if paths := c.flag("--config-file"); len(paths) > 0 {
+		return paths[len(paths)-1]
+	}
+	return "/etc/docker/daemon.json"
+}
+
+// root reports whether files of the whole system can be written.
+func (c Client) root() bool { return c.UID == 0 }
+
+// version reads the first numbers of a version such as "20.10.24+dfsg1".
+func version(text string) (v [3]int) {
+	for i, part := range strings.SplitN(text, ".", 3) {
+		end := 0
+		for end < len(part) && part[end] >= '0' && part[end] <= '9' {
+			end++
+		}
+		v[i], _ = strconv.Atoi(part[:end])
+	}
+	return v
+}
+
+// reloadLoses reports whether this dockerd forgets its insecure registries on a
+// SIGHUP while mirrors are set: moby 45552, mended in 23.0.7 and 24.0.2. A version
+// that is not known is taken for an old one.
+func (c Client) reloadLoses() bool {
+	v := version(c.DockerdVersion)
+	switch v[0] {
+	case 23:
+		return v[1] == 0 && v[2] < 7
+	case 24:
+		return v[1] == 0 && v[2] < 2
+	}
+	return v[0] < 23
+}

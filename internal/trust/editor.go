@@ -1,0 +1,147 @@
+package trust
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/regctl/regctl/internal/fault"
+)
+
+// Editor puts one thing of ours into a file that belongs to somebody else and
+// takes it out again. It is pure: bytes in, bytes out. Several editors share one
+// file and leave it in any order.
+//
+// Apply and Remove leave every byte alone that is not ours, and Remove(Apply(x))
+// is x. A file that does not parse is refused with an error that names the line.
+// Where the thing is there already, by whoever's hand, Apply returns its input.
+type Editor interface {
+	Apply(data []byte) ([]byte, error)
+	Remove(data []byte) ([]byte, error)
+	// Has reports whether the file says already what Apply would make it say.
+	Has(data []byte) bool
+	// Part names what the editor puts in, as one line; FromPart is its inverse.
+	Part() string
+}
+
+// FromPart gives the editor that put a part into a file, so that an undo needs
+// the part's name and nothing else.
+func FromPart(part string) (Editor, error) {
+	kind, rest, _ := strings.Cut(part, " ")
+	words := strings.Fields(rest)
+	switch {
+	case kind == string(InsecureRegistries) && len(words) == 1, kind == string(RegistryMirrors) && len(words) == 1:
+		return DaemonJSON{List(kind), words[0]}, nil
+	case kind == "hosts" && len(words) == 3:
+		return HostsLine{ID: words[0], Host: words[1], IP: words[2]}, nil
+	case kind == "flag" && len(words) == 2:
+		return ShellFlag{Var: words[0], Address: words[1]}, nil
+	case kind == "config_path" && len(words) == 3:
+		return ConfigPath{ID: words[0], Major: atoi(words[1]), Dir: words[2]}, nil
+	case kind == "hosts.toml" && (len(words) == 3 || len(words) == 4):
+		return HostsTOML{ID: words[0], URL: words[1], Mirror: words[2] == "mirror", CA: last(words, 3)}, nil
+	case kind == "buildkitd.toml" && (len(words) == 3 || len(words) == 4):
+		return BuildKitTOML{Address: words[0], Upstream: strings.Trim(words[1], "-"), Plain: words[2] == "http", CA: last(words, 3)}, nil
+	case kind == "registries.yaml" && (len(words) == 3 || len(words) == 4):
+		return RegistriesYAML{ID: words[0], URL: words[1], Upstream: strings.Trim(words[2], "-"), CA: last(words, 3)}, nil
+	case kind == "file" && len(words) == 1:
+		return whole{id: words[0]}, nil
+	}
+	return nil, fmt.Errorf("no editor is known for the part %q", part)
+}
+
+func last(words []string, i int) string {
+	if i < len(words) {
+		return words[i]
+	}
+	return ""
+}
+
+func atoi(s string) int {
+	n := 0
+	for _, c := range s {
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func word(yes bool, is, isNot string) string {
+	if yes {
+		return is
+	}
+	return isNot
+}
+
+// refuse is the error for a file that we do not dare to edit. line counts from 1;
+// 0 is for the file as a whole.
+func refuse(line int, hint, format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	if line > 0 {
+		text = fmt.Sprintf("line %d: %s", line, text)
+	}
+	return fault.Fail(hint, "%s", text)
+}
+
+// lineAt is the number of the line that an offset lies in.
+func lineAt(data []byte, offset int) int {
+	return 1 + bytes.Count(data[:min(max(offset, 0), len(data))], []byte("\n"))
+}
+
+// settled is the last check of an edit: what was there is there still, and taking
+// our part out gives it back to the byte. A file with a shape that we misread is
+// thereby refused, never damaged.
+func settled(before, after []byte, e Editor, decode func([]byte) (any, error)) ([]byte, error) {
+	back, err := e.Remove(after)
+	if err != nil || !bytes.Equal(back, before) {
+		return nil, refuse(0, "make the entry by hand", "the file's layout is one that regctl cannot edit and undo")
+	}
+	old, err := decode(before)
+	if err != nil {
+		return nil, err
+	}
+	now, err := decode(after)
+	if err != nil || !includes(now, old) {
+		return nil, refuse(0, "make the entry by hand", "the file's layout is one that regctl cannot add to without changing the rest")
+	}
+	return after, nil
+}
+
+// includes reports whether all that part says is said by whole too.
+func includes(whole, part any) bool {
+	switch p := part.(type) {
+	case nil:
+		return true
+	case map[string]any:
+		w, ok := whole.(map[string]any)
+		if !ok {
+			return false
+		}
+		for k, v := range p {
+			got, there := w[k]
+			if !there || !includes(got, v) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		w, ok := whole.([]any)
+		if !ok {
+			return false
+		}
+		for _, v := range w {
+			if len(p) > 0 && reflect.DeepEqual(v, p[0]) {
+				p = p[1:]
+			}
+		}
+		return len(p) == 0
+	}
+	return reflect.DeepEqual(whole, part)
+}
