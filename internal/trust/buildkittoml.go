@@ -1,7 +1,5 @@
 package trust
 
-import "strings"
-
 // BuildKitTOML is a registry's table in buildkitd.toml (moby/buildkit,
 // docs/buildkitd.toml.md), and for a mirror its upstream's table as well.
 type BuildKitTOML struct {
@@ -13,7 +11,7 @@ type BuildKitTOML struct {
 
 // Part implements Editor.
 func (b BuildKitTOML) Part() string {
-	return strings.TrimSpace("buildkitd.toml " + b.Address + " " + orDash(b.Upstream) + " " + word(b.Plain, "http", "https") + " " + b.CA)
+	return partName("buildkitd.toml", b.Address, b.Upstream, word(b.Plain, "http", "https"), b.CA)
 }
 
 // Has implements Editor.

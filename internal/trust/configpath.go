@@ -25,7 +25,7 @@ type ConfigPath struct {
 
 // Part implements Editor.
 func (c ConfigPath) Part() string {
-	return "config_path " + c.ID + " " + strconv.Itoa(c.Major) + " " + c.Dir
+	return partName("config_path", c.ID, strconv.Itoa(c.Major), c.Dir)
 }
 
 const (

@@ -37,7 +37,7 @@ const (
 )
 
 // Part implements Editor.
-func (d DaemonJSON) Part() string { return string(d.List) + " " + d.Entry }
+func (d DaemonJSON) Part() string { return partName(string(d.List), d.Entry) }
 
 // Has implements Editor.
 func (d DaemonJSON) Has(data []byte) bool {
@@ -212,8 +212,8 @@ func plainJSON(data []byte) error {
 	if !utf8.Valid(data) {
 		return refuse(badUTF8(data), jsonHint, "not UTF-8")
 	}
-	var any json.RawMessage
-	err := json.Unmarshal(data, &any)
+	var raw json.RawMessage
+	err := json.Unmarshal(data, &raw)
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		return refuse(lineAt(data, int(syntax.Offset)-1), jsonHint, "not JSON: %v", err)

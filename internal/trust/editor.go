@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/regctl/regctl/internal/fault"
@@ -25,45 +26,45 @@ type Editor interface {
 	Part() string
 }
 
+// partName joins a part's words. It has no white space, which a host's record of
+// parts does not take.
+func partName(words ...string) string {
+	escape := strings.NewReplacer("%", "%25", ",", "%2C", " ", "%20", "\t", "%09")
+	for i, w := range words {
+		words[i] = escape.Replace(w)
+	}
+	return strings.Join(words, ",")
+}
+
 // FromPart gives the editor that put a part into a file, so that an undo needs
 // the part's name and nothing else.
 func FromPart(part string) (Editor, error) {
-	kind, rest, _ := strings.Cut(part, " ")
-	words := strings.Fields(rest)
-	switch {
-	case kind == string(InsecureRegistries) && len(words) == 1, kind == string(RegistryMirrors) && len(words) == 1:
-		return DaemonJSON{List(kind), words[0]}, nil
-	case kind == "hosts" && len(words) == 3:
-		return HostsLine{ID: words[0], Host: words[1], IP: words[2]}, nil
-	case kind == "flag" && len(words) == 2:
-		return ShellFlag{Var: words[0], Address: words[1]}, nil
-	case kind == "config_path" && len(words) == 3:
-		return ConfigPath{ID: words[0], Major: atoi(words[1]), Dir: words[2]}, nil
-	case kind == "hosts.toml" && (len(words) == 3 || len(words) == 4):
-		return HostsTOML{ID: words[0], URL: words[1], Mirror: words[2] == "mirror", CA: last(words, 3)}, nil
-	case kind == "buildkitd.toml" && (len(words) == 3 || len(words) == 4):
-		return BuildKitTOML{Address: words[0], Upstream: strings.Trim(words[1], "-"), Plain: words[2] == "http", CA: last(words, 3)}, nil
-	case kind == "registries.yaml" && (len(words) == 3 || len(words) == 4):
-		return RegistriesYAML{ID: words[0], URL: words[1], Upstream: strings.Trim(words[2], "-"), CA: last(words, 3)}, nil
-	case kind == "file" && len(words) == 1:
-		return whole{id: words[0]}, nil
+	plain := strings.NewReplacer("%25", "%", "%2C", ",", "%20", " ", "%09", "\t")
+	words := strings.Split(part, ",")
+	for i, w := range words {
+		words[i] = plain.Replace(w)
+	}
+	w := words[1:]
+	switch fmt.Sprint(words[0], len(w)) {
+	case "insecure-registries1", "registry-mirrors1":
+		return DaemonJSON{List(words[0]), w[0]}, nil
+	case "hosts3":
+		return HostsLine{ID: w[0], Host: w[1], IP: w[2]}, nil
+	case "flag2":
+		return ShellFlag{Var: w[0], Address: w[1]}, nil
+	case "config_path3":
+		major, err := strconv.Atoi(w[1])
+		return ConfigPath{ID: w[0], Major: major, Dir: w[2]}, err
+	case "hosts.toml4":
+		return HostsTOML{ID: w[0], URL: w[1], Mirror: w[2] == "mirror", CA: w[3]}, nil
+	case "buildkitd.toml4":
+		return BuildKitTOML{Address: w[0], Upstream: w[1], Plain: w[2] == "http", CA: w[3]}, nil
+	case "registries.yaml4":
+		return RegistriesYAML{ID: w[0], URL: w[1], Upstream: w[2], CA: w[3]}, nil
+	case "file1":
+		return whole{id: w[0]}, nil
 	}
 	return nil, fmt.Errorf("no editor is known for the part %q", part)
-}
-
-func last(words []string, i int) string {
-	if i < len(words) {
-		return words[i]
-	}
-	return ""
-}
-
-func atoi(s string) int {
-	n := 0
-	for _, c := range s {
-		n = n*10 + int(c-'0')
-	}
-	return n
 }
 
 func orDash(s string) string {

@@ -38,7 +38,7 @@ func editorCases() []editorCase {
 			"version = 2\r\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\r\n  config_path = \"\" # empty\r\n", "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\n\n[x]\ny=1",
 			"version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry.mirrors]\n", "root = \"/x\"\n",
 		}},
-		{"hosts.toml", HostsTOML{addrA, "https://" + addrA, false, certs + "/ca"}, HostsTOML{addrB, "http://" + addrB, true, ""}, decodeTOML, []string{
+		{"hosts.toml", HostsTOML{addrA, "https://" + addrA, false, certs + "/100%, a b"}, HostsTOML{addrB, "http://" + addrB, true, ""}, decodeTOML, []string{
 			"", "server = \"https://registry-1.docker.io\"\n", "[host.\"https://m.test\"]\n  capabilities = [\"pull\"]", "# note\r\nserver = 'https://x'\r\n",
 		}},
 		{"buildkitd.toml", BuildKitTOML{addrA, "docker.io", false, "/etc/ca"}, BuildKitTOML{Address: addrB, Plain: true}, decodeTOML, []string{
@@ -110,8 +110,8 @@ func mustRemove(t *testing.T, name string, from, want []byte, editors ...Editor)
 	got := from
 	for _, e := range editors {
 		again, err := FromPart(e.Part())
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || again != e || strings.ContainsAny(e.Part(), " \t\r\n") {
+			t.Fatalf("%q names %+v, not %+v: %v", e.Part(), again, e, err)
 		}
 		if got, err = again.Remove(got); err != nil {
 			t.Fatalf("%s: remove %s: %v", name, e.Part(), err)

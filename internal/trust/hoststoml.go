@@ -15,7 +15,7 @@ type HostsTOML struct {
 
 // Part implements Editor.
 func (h HostsTOML) Part() string {
-	return strings.TrimSpace("hosts.toml " + h.ID + " " + h.URL + " " + word(h.Mirror, "mirror", "server") + " " + h.CA)
+	return partName("hosts.toml", h.ID, h.URL, word(h.Mirror, "mirror", "server"), h.CA)
 }
 
 // Has implements Editor.

@@ -15,7 +15,7 @@ type HostsLine struct {
 }
 
 // Part implements Editor.
-func (h HostsLine) Part() string { return "hosts " + h.ID + " " + h.Host + " " + h.IP }
+func (h HostsLine) Part() string { return partName("hosts", h.ID, h.Host, h.IP) }
 
 // Has implements Editor.
 func (h HostsLine) Has(data []byte) bool {

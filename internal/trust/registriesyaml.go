@@ -23,7 +23,7 @@ type RegistriesYAML struct {
 
 // Part implements Editor.
 func (r RegistriesYAML) Part() string {
-	return strings.TrimSpace("registries.yaml " + r.ID + " " + r.URL + " " + orDash(r.Upstream) + " " + r.CA)
+	return partName("registries.yaml", r.ID, r.URL, r.Upstream, r.CA)
 }
 
 // Has implements Editor.

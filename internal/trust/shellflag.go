@@ -14,7 +14,7 @@ type ShellFlag struct {
 }
 
 // Part implements Editor.
-func (s ShellFlag) Part() string { return "flag " + s.Var + " " + s.Address }
+func (s ShellFlag) Part() string { return partName("flag", s.Var, s.Address) }
 
 func (s ShellFlag) flag() string { return "--insecure-registry=" + s.Address }
 

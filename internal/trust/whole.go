@@ -11,7 +11,7 @@ type whole struct {
 }
 
 // Part implements Editor.
-func (w whole) Part() string { return "file " + w.id }
+func (w whole) Part() string { return partName("file", w.id) }
 
 // Has implements Editor.
 func (w whole) Has(data []byte) bool { return bytes.Equal(data, w.data) }

@@ -1,0 +1,73 @@
+package trust
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/step"
+)
+
+// TestInAShell has the real host carry out edits by several editors, some of one
+// file in one plan, and take them back in either order.
+func TestInAShell(t *testing.T) {
+	for name, lastFirst := range map[string]bool{"first first": false, "last first": true} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			h := host.NewShell(filepath.Join(dir, "undo"))
+			t.Cleanup(func() { _ = h.Close() })
+			files := map[string]string{"daemon.json": "{\r\n \"debug\": true\r\n}", "hosts": "127.0.0.1 localhost", "registries.yaml": ""}
+			for file, text := range files {
+				if text != "" {
+					if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			edit := func(file string, e Editor) step.Step {
+				return Edit{Path: filepath.Join(dir, file), Editor: e, Mode: 0o600}
+			}
+			placed := []Placement{{Steps: []step.Step{
+				edit("daemon.json", DaemonJSON{InsecureRegistries, addrB}), edit("daemon.json", DaemonJSON{RegistryMirrors, "https://" + addrA}),
+				edit("hosts", HostsLine{addrB, "registry.test", "192.0.2.9"}), edit("registries.yaml", RegistriesYAML{addrA, "https://" + addrA, "", "/etc/ca"}),
+			}}, {Steps: []step.Step{edit("daemon.json", DaemonJSON{InsecureRegistries, addrA})}}}
+			chain(placed)
+			var receipts [2][]host.Receipt
+			for i, p := range placed {
+				receipts[i] = carryOut(t, h, p.Steps)
+			}
+			if planned, err := step.Plan(t.Context(), h, steps(placed)); err != nil || !planned.Empty() {
+				t.Errorf("a second plan is not empty: %v %+v", err, planned.Items())
+			}
+			if lastFirst {
+				receipts[0], receipts[1] = receipts[1], receipts[0]
+			}
+			for _, r := range receipts {
+				carryOut(t, h, Undo(Client{}, r))
+			}
+			for file, text := range files {
+				got, err := os.ReadFile(filepath.Join(dir, file))
+				if string(got) != text || text == "" && !os.IsNotExist(err) {
+					t.Errorf("%s: %q, %v; was %q", file, got, err, text)
+				}
+			}
+			if _, err := os.Stat(filepath.Join(dir, "undo")); !os.IsNotExist(err) {
+				t.Errorf("originals are left: %v", err)
+			}
+		})
+	}
+}
+
+func carryOut(t *testing.T, h host.Host, all []step.Step) []host.Receipt {
+	t.Helper()
+	planned, err := step.Plan(t.Context(), h, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	receipts, err := step.Run(t.Context(), h, planned, noJournal{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return receipts
+}
