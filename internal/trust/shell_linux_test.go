@@ -12,7 +12,7 @@ import (
 // TestInAShell has the real host carry out edits by several editors, some of one
 // file in one plan, and take them back in either order.
 func TestInAShell(t *testing.T) {
-	for name, lastFirst := range map[string]bool{"first first": false, "last first": true} {
+	for name, lastFirst := range map[string]bool{"in the order of arrival": false, "the last one before": true} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			h := host.NewShell(filepath.Join(dir, "undo"))
