@@ -18,15 +18,16 @@ import (
 
 // login connects to an endpoint and logs in; path are the jumps that led here.
 func (d *Dialer) login(ctx context.Context, e endpoint, path []string) (*ssh.Client, error) {
+	// Not the other way round: the way there may lead through the same address.
+	via, err := d.via(ctx, e, path)
+	if err != nil {
+		return nil, err
+	}
 	free, err := d.slot(ctx, e)
 	if err != nil {
 		return nil, err
 	}
 	defer free()
-	via, err := d.via(ctx, e, path)
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, d.opts.ConnectTimeout, errTooSlow)
 	defer cancel()
 	conn, err := d.connect(ctx, e, via)
@@ -46,10 +47,11 @@ var errTooSlow = errors.New("no answer in time")
 // slot waits until there is room for one more login at the endpoint's address.
 func (d *Dialer) slot(ctx context.Context, e endpoint) (free func(), err error) {
 	d.mu.Lock()
-	slots, ok := d.logins[e.host]
+	address := strings.Join(e.jumps, ",") + " " + e.host // names differ behind a jump host
+	slots, ok := d.logins[address]
 	if !ok {
 		slots = make(chan struct{}, loginsAtOnce)
-		d.logins[e.host] = slots
+		d.logins[address] = slots
 	}
 	d.mu.Unlock()
 	select {
@@ -192,12 +194,24 @@ func (d *Dialer) via(ctx context.Context, e endpoint, path []string) (*ssh.Clien
 		j.client, j.err = d.jumpTo(context.WithoutCancel(ctx), e.jumps, append(path, key))
 		if j.err == nil {
 			go keepAlive(j.client, j.closed)
+			go d.forgetWhenLost(key, j)
 		}
 	})
 	if j.err != nil {
 		return nil, fault.Fail(fault.Hint(j.err), "%s: jump host %w", e.given.Given, j.err)
 	}
 	return j.client, nil
+}
+
+// forgetWhenLost has the next host connect anew.
+func (d *Dialer) forgetWhenLost(key string, j *jump) {
+	_ = j.client.Wait() // why it ended, each host's own error says
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.jumps[key] == j {
+		delete(d.jumps, key)
+		close(j.closed)
+	}
 }
 
 // jumpTo logs in to the last of a chain, through those before it.
