@@ -26,7 +26,7 @@ func newCertExport(a *app) *cobra.Command {
 makes hosts trust it that regctl cannot reach: trust-kit.sh for Linux,
 trust-kit.ps1 for Docker Desktop, a cloud-init file and an Ansible playbook. Both
 scripts check the CA's fingerprint before they place anything, and undo with
---remove.`,
+--remove (-Remove on Windows).`,
 		Example: `  regctl cert export > ca.crt
   regctl cert export --kit kit && scp kit/trust-kit.sh HOST: && ssh HOST sudo sh trust-kit.sh`,
 		Args: args(cobra.NoArgs),

@@ -29,6 +29,9 @@ asks first; --yes goes ahead.`,
 				if dryRun {
 					return a.showChanges(step.Planned{})
 				}
+				if err := r.ClearAway(); err != nil {
+					return err
+				}
 				return a.ui.Result(destroyResult{1, string(r.Dir), []string{}}, func(io.Writer) {})
 			}
 			return a.runDestroy(cmd, r, dryRun, keepData)

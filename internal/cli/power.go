@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -16,19 +17,23 @@ func newStart(a *app) *cobra.Command {
 		Short: "Start the registry, as regctl.yaml wants it",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := a.findExisting()
-			if err != nil {
-				return err
-			}
-			changed, err := a.apply(cmd.Context(), r, applyOptions{command: "regctl start", dryRun: dryRun})
-			if err != nil || dryRun {
-				return err
-			}
-			return a.powered(r, changed, "it runs")
+			return settled(func() error { return a.runStart(cmd.Context(), dryRun) })
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
 	return cmd
+}
+
+func (a *app) runStart(ctx context.Context, dryRun bool) error {
+	r, err := a.findExisting()
+	if err != nil {
+		return err
+	}
+	changed, err := a.apply(ctx, r, applyOptions{command: "regctl start", dryRun: dryRun})
+	if err != nil || dryRun {
+		return err
+	}
+	return a.powered(r, changed, "it runs")
 }
 
 func newStop(a *app) *cobra.Command {

@@ -100,7 +100,7 @@ func (a *app) apply(ctx context.Context, r *scenario.Registry, o applyOptions) (
 }
 
 // settled does a command once more when another regctl has changed what it went
-// by while it waited for the lock.
+// by while it waited for the lock, or while it worked.
 func settled(do func() error) error {
 	err := do()
 	if errors.Is(err, scenario.ErrChanged) {

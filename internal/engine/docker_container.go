@@ -138,31 +138,3 @@ func containerDiff(name string, was, want *Container) string {
 	}
 	return udiff.Unified(oldLabel, newLabel, old, now)
 }
-
-// RemoveContainer is the step that has the registry's container gone.
-func RemoveContainer(name string) step.Step {
-	return removal{host.Ref{Kind: KindContainer, Path: name}}
-}
-
-// RemoveImage is the step that has an image of ours gone where nobody uses it.
-func RemoveImage(ref string) step.Step { return removal{host.Ref{Kind: KindImage, Path: ref}} }
-
-// RemoveVolume is the step that has a volume that regctl made gone, data and all.
-func RemoveVolume(name string) step.Step { return removal{host.Ref{Kind: KindVolume, Path: name}} }
-
-type removal struct{ ref host.Ref }
-
-func (r removal) Name() string      { return r.ref.String() }
-func (r removal) Reads() []host.Ref { return []host.Ref{r.ref} }
-
-// Plan leaves alone what is somebody else's.
-func (r removal) Plan(seen host.Facts) (step.Change, error) {
-	now := seen[r.ref]
-	if !now.Exists || now.Foreign != "" {
-		return step.Change{}, nil
-	}
-	return step.Change{
-		Items: []step.Item{{Target: r.Name(), Action: host.Remove, Diff: "remove " + r.Name()}},
-		Ops:   []host.Op{{Ref: r.ref, Action: host.Remove, Before: now.Hash()}},
-	}, nil
-}

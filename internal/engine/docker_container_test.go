@@ -44,7 +44,7 @@ func newBed(t *testing.T) *bed {
 	b := &bed{T: t, docker: d, name: name, dir: "/nowhere/" + name, info: info}
 	b.host = host.NewLocal(d.Handlers(b.dir, engine.Images{Exe: exe, Info: info}))
 	b.run(engine.OurImage(info))
-	t.Cleanup(func() { b.quietly(engine.RemoveContainer(name), engine.RemoveImage(info.Ref)) })
+	t.Cleanup(func() { b.quietly(removeContainer(name), removeImage(info.Ref)) })
 	return b
 }
 
@@ -174,7 +174,7 @@ func TestContainerLife(t *testing.T) {
 		t.Errorf("after start: %+v", s)
 	}
 
-	b.run(engine.RemoveContainer(b.name), engine.RemoveImage(b.info.Ref))
+	b.run(removeContainer(b.name), removeImage(b.info.Ref))
 	if s := b.inspect(); s.State != "absent" {
 		t.Errorf("after removal: %+v", s)
 	}
@@ -313,11 +313,11 @@ func TestContainerChangeInterrupted(t *testing.T) {
 						t.Errorf("got %+v", s)
 					}
 				} else {
-					b.run(engine.RemoveContainer(b.name))
+					b.run(removeContainer(b.name))
 				}
 				b.noSide()
 				if then == "change" {
-					b.run(engine.RemoveContainer(b.name))
+					b.run(removeContainer(b.name))
 				}
 			})
 		}
@@ -332,7 +332,7 @@ func TestContainerOfSomebodyElse(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "taken by a container of image "+b.info.Ref) || fault.Hint(err) == "" {
 		t.Errorf("got %v", err)
 	}
-	b.run(engine.RemoveContainer(b.name))
+	b.run(removeContainer(b.name))
 	if id := enginetest.Docker(t, "", "ps", "-aq", "--filter", "name="+b.name); id == "" {
 		t.Error("it was removed")
 	}

@@ -62,14 +62,14 @@ func TestContract(t *testing.T) {
 			Name: "remove",
 			Steps: func(*testing.T, host.Host, string) []step.Step {
 				b.run(engine.ContainerStep{Want: b.container(port)})
-				return []step.Step{engine.RemoveContainer(b.name)}
+				return []step.Step{removeContainer(b.name)}
 			},
 			Identity: identity,
 		},
 		steptest.Case{
 			Name: "image",
 			Steps: func(*testing.T, host.Host, string) []step.Step {
-				b.run(engine.RemoveImage(b.info.Ref))
+				b.run(removeImage(b.info.Ref))
 				return []step.Step{engine.OurImage(b.info)}
 			},
 		},

@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"context"
-
-	"github.com/regctl/regctl/internal/host"
-)
+import "context"
 
 // Fetch pulls a stock image that the engine has not got. One that it has is left
 // as it is.
@@ -16,5 +12,3 @@ func (d *Docker) Fetch(ctx context.Context, ref string) error {
 	}
 	return images.pull(ctx, ref)
 }
-
-var _ host.Handler = Images{}

@@ -83,7 +83,7 @@ func TestStockImages(t *testing.T) {
 			}
 			b.run(engine.StockImage(ref), engine.ContainerStep{Want: want}, b.wait(port))
 			pushAndPull(t, "", port)
-			b.run(engine.RemoveContainer(name), engine.RemoveImage(ref))
+			b.run(removeContainer(name), removeImage(ref))
 			if enginetest.Docker(t, "", "images", "-q", ref) == "" {
 				t.Error("somebody else's image was removed")
 			}
@@ -142,15 +142,15 @@ func TestOwnImageServes(t *testing.T) {
 		{Source: b.name, Target: "/data", Volume: true},
 	}
 	b.run(engine.OurImage(info), engine.VolumeStep{Want: volume}, engine.ContainerStep{Want: want}, b.wait(port))
-	t.Cleanup(func() { b.quietly(engine.RemoveContainer(b.name), engine.RemoveImage(info.Ref)) })
+	t.Cleanup(func() { b.quietly(removeContainer(b.name), removeImage(info.Ref)) })
 	pushAndPull(t, "", port)
 
 	// An image in use stays.
-	b.run(engine.RemoveImage(info.Ref))
+	b.run(removeImage(info.Ref))
 	if enginetest.Docker(t, "", "images", "-q", info.Ref) == "" {
 		t.Error("the image of a running registry was removed")
 	}
-	b.run(engine.RemoveContainer(b.name), engine.RemoveVolume(b.name), engine.RemoveImage(info.Ref))
+	b.run(removeContainer(b.name), removeVolume(b.name), removeImage(info.Ref))
 	for _, kind := range []string{"volume ls -q", "images -q --no-trunc " + info.Ref, "ps -aq --filter name=" + b.name} {
 		if left := enginetest.Docker(t, "", strings.Fields(kind)...); strings.Contains(left, b.name) || kind[0] != 'v' && left != "" {
 			t.Errorf("left by %s: %s", kind, left)

@@ -7,12 +7,9 @@ import (
 )
 
 func lookFile(path string) (Fact, error) {
-	info, err := os.Lstat(path)
-	if isNotThere(err) {
-		return Fact{}, nil
-	}
-	if err != nil {
-		return Fact{}, Failed("look at", path, err)
+	info, err := lstat(path)
+	if info == nil {
+		return Fact{}, err
 	}
 	fact := factOf(info)
 	if !info.Mode().IsRegular() {
@@ -53,12 +50,9 @@ func lookSource(path string) (Fact, error) {
 }
 
 func lookDir(path string) (Fact, error) {
-	info, err := os.Lstat(path)
-	if isNotThere(err) {
-		return Fact{}, nil
-	}
-	if err != nil {
-		return Fact{}, Failed("look at", path, err)
+	info, err := lstat(path)
+	if info == nil {
+		return Fact{}, err
 	}
 	fact := factOf(info)
 	if !info.IsDir() {
@@ -68,12 +62,9 @@ func lookDir(path string) (Fact, error) {
 }
 
 func lookLink(path string) (Fact, error) {
-	info, err := os.Lstat(path)
-	if isNotThere(err) {
-		return Fact{}, nil
-	}
-	if err != nil {
-		return Fact{}, Failed("look at", path, err)
+	info, err := lstat(path)
+	if info == nil {
+		return Fact{}, err
 	}
 	if info.Mode()&fs.ModeSymlink == 0 {
 		fact := factOf(info)
@@ -85,6 +76,18 @@ func lookLink(path string) (Fact, error) {
 		return Fact{}, Failed("read", path, err)
 	}
 	return Fact{Exists: true, Data: []byte(target)}, nil
+}
+
+// lstat gives nil for what is not there.
+func lstat(path string) (fs.FileInfo, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case isNotThere(err):
+		return nil, nil
+	case err != nil:
+		return nil, Failed("look at", path, err)
+	}
+	return info, nil
 }
 
 func factOf(info fs.FileInfo) Fact {

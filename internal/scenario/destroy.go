@@ -28,6 +28,16 @@ func (r *Registry) Leftover(keepData bool) bool {
 	return r.state.Phase != ""
 }
 
+// ClearAway removes what a command that was killed while it made or removed the
+// registry's folder left beside it. It is for a registry that is not there.
+func (r *Registry) ClearAway() error {
+	class, err := statedir.Classify(r.Dir)
+	if err != nil || class.Kind != statedir.Absent {
+		return err
+	}
+	return statedir.ClearAway(r.Dir)
+}
+
 // ConnectForDestroy is Connect where regctl.yaml may be gone or wrong: only the
 // runtime that was used counts.
 func (r *Registry) ConnectForDestroy(ctx context.Context) (err error) {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -174,7 +175,9 @@ func TestFsyncs(t *testing.T) {
 	cmd := child(t, "init", string(v.d), "")
 	trace := filepath.Join(t.TempDir(), "trace")
 	strace := child(t, "init")
-	strace.Path, strace.Args = "/usr/bin/strace", append([]string{"strace", "-f", "-o", trace, "-e", "trace=fsync,fdatasync,syncfs,sync"}, cmd.Args...)
+	path, err := exec.LookPath("strace")
+	must(t, err)
+	strace.Path, strace.Args = path, append([]string{"strace", "-f", "-o", trace, "-e", "trace=fsync,fdatasync,syncfs,sync"}, cmd.Args...)
 	if out, err := strace.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
