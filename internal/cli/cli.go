@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -138,6 +139,8 @@ type app struct {
 	sys  System
 	ui   *ui.UI
 	flag globalFlags
+	// lines is standard input for commands that read several secrets from it.
+	lines *bufio.Reader
 }
 
 func (a *app) getenv(name string) string {

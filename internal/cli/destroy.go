@@ -3,21 +3,25 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/scenario"
+	"github.com/regctl/regctl/internal/statedir"
 	"github.com/regctl/regctl/internal/step"
 )
 
 func newDestroy(a *app) *cobra.Command {
-	var dryRun, keepData bool
+	var dryRun, keepData, forget bool
 	cmd := &cobra.Command{
 		Use:   "destroy",
 		Short: "Remove the registry and everything regctl made for it",
 		Long: `Remove the registry and everything regctl made for it: container or process,
 image, files, images stored. Nothing that regctl did not make is touched. It
-asks first; --yes goes ahead.`,
+asks first; --yes goes ahead. While hosts trust the registry it refuses, since they
+would keep what they were given: regctl untrust-clients --all takes that back.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := a.findAny()
@@ -34,12 +38,38 @@ asks first; --yes goes ahead.`,
 				}
 				return a.ui.Result(destroyResult{1, string(r.Dir), []string{}}, func(io.Writer) {})
 			}
+			if err := a.noClients(r, dryRun, forget); err != nil {
+				return err
+			}
 			return a.runDestroy(cmd, r, dryRun, keepData)
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be removed, and remove nothing")
 	cmd.Flags().BoolVar(&keepData, "keep-data", false, "keep the images; a later init in the same place serves them again")
+	cmd.Flags().BoolVar(&forget, "forget-clients", false, "go ahead although hosts trust the registry, and forget which")
 	return cmd
+}
+
+// noClients refuses while hosts trust the registry, unless they are to be forgotten.
+// What they trust is said then, so that people can take it out by hand.
+func (a *app) noClients(r *scenario.Registry, dryRun, forget bool) error {
+	hosts, err := statedir.MayTrust(r.Dir)
+	if err != nil || len(hosts) == 0 {
+		return err
+	}
+	text := fmt.Sprintf("%d %s trust the registry: %s", len(hosts), plural(len(hosts), "host"), strings.Join(hosts, ", "))
+	switch {
+	case forget:
+		if ca := r.CAFingerprint(); ca != "" {
+			text += "; the CA that they go on trusting is " + ca
+		}
+		a.ui.Warn("%s", text)
+	case dryRun:
+		a.ui.Warn("%s; without --forget-clients it would be refused", text)
+	default:
+		return fault.Usage("regctl untrust-clients --all takes back what they were given; --forget-clients leaves it there", "%s", text)
+	}
+	return nil
 }
 
 type destroyResult struct {

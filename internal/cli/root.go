@@ -52,6 +52,7 @@ the environment, the environment over a file.`,
 	root.AddCommand(
 		newInit(a), newPlan(a), newApply(a),
 		newCert(a), newStatus(a), newStart(a), newStop(a), newRestart(a), newLogs(a), newDestroy(a),
+		newTrustClients(a), newUntrustClients(a), newClients(a),
 		newConfig(a), newServe(a), newProbe(a), newVersion(a), newCompletion(a), newMan(a),
 	)
 	return root
@@ -70,13 +71,7 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	default:
 		return fault.Usage("use -o text, -o json or -o yaml", "unknown output format %q", a.flag.output)
 	}
-	*a.ui = ui.UI{
-		In: a.sys.In, Out: a.sys.Out, Err: a.sys.Err,
-		Format:  a.flag.output,
-		Quiet:   a.flag.quiet,
-		Color:   !a.flag.noColor && a.getenv("NO_COLOR") == "" && ui.IsTerminal(a.sys.Err),
-		Yes:     a.flag.yes,
-		NoInput: a.flag.noInput,
-	}
+	a.ui.Format, a.ui.Quiet, a.ui.Yes, a.ui.NoInput = a.flag.output, a.flag.quiet, a.flag.yes, a.flag.noInput
+	a.ui.Color = !a.flag.noColor && a.getenv("NO_COLOR") == "" && ui.IsTerminal(a.sys.Err)
 	return nil
 }

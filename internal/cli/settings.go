@@ -22,6 +22,10 @@ import (
 // command is, not how it works.
 var neverSet = []string{"help", "version"}
 
+// onlyTyped marks a flag that has the name of one of init's and means another thing:
+// REGCTL_PORT is the registry's port and must not become that of SSH.
+const onlyTyped = "regctl_only_typed"
+
 // settleFlags fills in each flag that the command line does not give from the
 // environment (REGCTL_<FLAG>), then from the configuration files.
 func (a *app) settleFlags(cmd *cobra.Command) error {
@@ -36,6 +40,9 @@ func (a *app) settleFlags(cmd *cobra.Command) error {
 		}
 		if f.Changed {
 			problem = notEmpty(cmd, f)
+			return
+		}
+		if f.Annotations[onlyTyped] != nil {
 			return
 		}
 		env := envName(f.Name)

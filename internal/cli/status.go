@@ -77,8 +77,20 @@ func printStatus(w io.Writer, s scenario.Status) {
 	if s.TLS.CAFingerprint != "" {
 		row("ca", "%s", s.TLS.CAFingerprint)
 	}
+	if n := len(s.Clients); n > 0 {
+		row("clients", "%d %s, %d verified; regctl clients list names them", n, plural(n, "host"), verifiedOf(s.Clients))
+	}
 	if s.Reboot != "" {
 		row("reboot", "%s", s.Reboot)
 	}
 	row("directory", "%s", s.Dir)
+}
+
+func verifiedOf(clients []scenario.StatusClient) (n int) {
+	for _, c := range clients {
+		if c.Verified != nil && *c.Verified {
+			n++
+		}
+	}
+	return n
 }

@@ -20,7 +20,7 @@ import (
 // knownKeys checks host keys against known_hosts files. There is no way around it:
 // at most a host that is in none of them is written down.
 type knownKeys struct {
-	acceptNew bool
+	acceptNew, readOnly bool
 
 	mu  sync.Mutex
 	dbs map[string]*knownhosts.HostKeyDB // by the names of their files
@@ -92,6 +92,9 @@ func (k *knownKeys) checkKey(e endpoint, remote net.Addr, key ssh.PublicKey) err
 		return fault.Fail("the host must have a new key", "%s: its host key is revoked in %s:%d",
 			e.given.Given, revoked.Revoked.Filename, revoked.Revoked.Line)
 	case knownhosts.IsHostUnknown(err):
+		if k.acceptNew && k.readOnly {
+			return nil
+		}
 		if k.acceptNew {
 			return k.record(e, key)
 		}

@@ -25,7 +25,9 @@ type SSHOptions struct {
 	// AcceptNewHostKeys records a host that is not known. A changed key is refused
 	// all the same.
 	AcceptNewHostKeys bool
-	Jump              string // as in ssh -J; "none" for no jump
+	// KeepKnownHosts has AcceptNewHostKeys write nothing down.
+	KeepKnownHosts bool
+	Jump           string // as in ssh -J; "none" for no jump
 
 	// Password is asked for once, and only when a host takes no key; nil: never.
 	Password func() (secret.String, error)
@@ -81,7 +83,7 @@ func NewDialer(opts SSHOptions) (*Dialer, error) {
 		d.self = u.Username
 	}
 	d.configs = configs{file: opts.ConfigFile, home: d.home, warn: opts.Warn}
-	d.known.acceptNew = opts.AcceptNewHostKeys
+	d.known.acceptNew, d.known.readOnly = opts.AcceptNewHostKeys, opts.KeepKnownHosts
 	d.keys.passphrase = opts.Passphrase
 	d.password.ask, d.become.ask = opts.Password, opts.BecomePassword
 	return d, nil

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/regctl/regctl/internal/canary"
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
@@ -151,7 +152,13 @@ func (r *Registry) Destroy(ctx context.Context, keepData bool) (kept []string, e
 	if err := r.removeTrees(ctx, keepData); err != nil {
 		return nil, err
 	}
+	if err := canary.Remove(r.Dir); err != nil && !missing(err) {
+		return nil, err
+	}
 	if err := step.Undo(ctx, r.site.host, files); err != nil {
+		return nil, err
+	}
+	if err := statedir.ForgetClients(r.Dir); err != nil {
 		return nil, err
 	}
 	folders, err := step.Left(ctx, r.site.host, files)

@@ -80,6 +80,10 @@ func (r *Registry) Status(ctx context.Context) (Status, error) {
 	}
 	r.describeTLS(&s.TLS)
 	s.Warnings = r.strangeAddresses()
+	var err error
+	if s.Clients, err = r.statusClients(); err != nil {
+		return s, err
+	}
 	site, err := openRuntime(ctx, r)
 	if err != nil {
 		return s, err

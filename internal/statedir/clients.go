@@ -26,10 +26,11 @@ const (
 	ClientUnchanged  ClientStatus = "unchanged"
 	ClientFailed     ClientStatus = "failed"
 	ClientNotReached ClientStatus = "not reached"
+	ClientDrifted    ClientStatus = "drifted" // found by a check, not by a run
 )
 
-// Client is what is known of one host that was asked to trust the registry: paths,
-// hashes and times. The contents of its files stay on the host.
+// Client is what is known of one host that was asked to trust the registry: paths
+// and times. The contents of its files and their hashes stay on the host.
 type Client struct {
 	SchemaVersion int `json:"schemaVersion"`
 	// Key is the host in its one form (fleet.Key) and names the file.
@@ -41,6 +42,11 @@ type Client struct {
 	Status ClientStatus `json:"status"`
 	Error  string       `json:"error,omitempty"`
 	Hint   string       `json:"hint,omitempty"`
+	// Settings are the flags that the client was reached with and that say what was
+	// asked of it: a later command goes by them. No secrets.
+	Settings map[string][]string `json:"settings,omitempty"`
+	// Addresses are those by which it came to know the registry, oldest first.
+	Addresses []string `json:"addresses,omitempty"`
 	// Stores are those that hold something of ours. Save a client without any when all
 	// was undone: TidyClients then forgets it.
 	Stores []ClientStore `json:"stores,omitempty"`
@@ -54,10 +60,8 @@ type Client struct {
 
 // ClientStore is one place on a client that regctl changed.
 type ClientStore struct {
-	Store string `json:"store"`
-	Path  string `json:"path"`
-	// Hash is the file's as we left it (host.Fact.Hash), so that drift shows.
-	Hash    string    `json:"hash,omitempty"`
+	Store   string    `json:"store"`
+	Path    string    `json:"path"`
 	Pending string    `json:"pending,omitempty"` // what it waits for to take effect
 	Since   time.Time `json:"since,omitzero"`
 }

@@ -26,7 +26,7 @@ func TestClientComesBack(t *testing.T) {
 	want := Client{
 		SchemaVersion: ClientVersion, Key: "root@a.lan:2222", Host: "root@A.lan:2222", Run: "R", Status: ClientChanged,
 		Stores: []ClientStore{{
-			Store: "docker", Path: "/etc/docker/certs.d/registry.test:5000/ca.crt", Hash: "sha256:1", Pending: "restart dockerd", Since: time.Unix(10, 0).UTC(),
+			Store: "docker", Path: "/etc/docker/certs.d/registry.test:5000/ca.crt", Pending: "restart dockerd", Since: time.Unix(10, 0).UTC(),
 		}},
 		Verified: &verified, VerifiedBy: "docker pull", LastSeen: time.Unix(20, 0).UTC(), LastTried: time.Unix(30, 0).UTC(),
 	}

@@ -107,6 +107,7 @@ type Options struct {
 	Restart  bool
 	AsMirror bool
 	MapHost  string // IP address; "" for none
+	Login    *Login
 }
 
 // Placement is one store on one client.

@@ -27,6 +27,8 @@ type UI struct {
 	Color    bool
 	Yes      bool // every question is answered with yes
 	NoInput  bool // never ask
+
+	progress progress
 }
 
 // Result prints v as JSON or YAML when asked for, else calls text.
@@ -78,13 +80,15 @@ func blockStyle(n *yaml.Node) {
 // Say tells one line of the story.
 func (u *UI) Say(format string, args ...any) {
 	if !u.Quiet {
-		fmt.Fprintf(u.Err, format+"\n", args...)
+		u.progress.above(func() { fmt.Fprintf(u.Err, format+"\n", args...) })
 	}
 }
 
 // Warn prints a line that --quiet does not silence.
 func (u *UI) Warn(format string, args ...any) {
-	fmt.Fprintf(u.Err, "%s %s\n", u.paint("33", "warning:"), fmt.Sprintf(format, args...))
+	u.progress.above(func() {
+		fmt.Fprintf(u.Err, "%s %s\n", u.paint("33", "warning:"), fmt.Sprintf(format, args...))
+	})
 }
 
 // Error prints an error as one line, and its hint as another.

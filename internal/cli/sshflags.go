@@ -1,0 +1,280 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/regctl/regctl/internal/fault"
+	"github.com/regctl/regctl/internal/fleet"
+	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/secret"
+	"github.com/regctl/regctl/internal/statedir"
+)
+
+// sshFlags say which hosts, and how to log in to them. They are the same on every
+// command that goes to clients.
+type sshFlags struct {
+	hosts                   []string
+	hostsFile, limit        string
+	user, sshConfig, jump   string
+	identities, known       []string
+	port, parallel          int
+	acceptNew, retry        bool
+	askPass, askBecome      bool
+	becomeStdin             bool
+	connectTimeout, timeout time.Duration
+}
+
+// kept are the flags that say how a host is reached. They are written down with each
+// client, so that later commands reach it alike.
+var kept = []string{"user", "port", "identity", "ssh-config", "known-hosts", "jump", "ask-pass", "ask-become-pass"}
+
+func (s *sshFlags) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVar(&s.hosts, "hosts", nil, "hosts with commas between: [user@]host[:port], an ssh_config alias, a range 10.0.0.[1-20]; repeat it")
+	f.StringVar(&s.hostsFile, "hosts-file", "", "a file of hosts, one a line (- for standard input)")
+	f.StringVar(&s.limit, "limit", "", "only some of the hosts: the first N, or names, ranges and patterns such as web*")
+	f.BoolVar(&s.retry, "retry-failed", false, "go on with the hosts of the last run that failed or were not reached, with its flags")
+	f.StringVar(&s.user, "user", "", "log in as this user (default: ssh_config's, else your own)")
+	f.IntVar(&s.port, "port", 0, "the hosts' SSH port (default: ssh_config's, else 22)")
+	f.StringArrayVar(&s.identities, "identity", nil, "log in with this private key and no other; repeat it")
+	f.StringVar(&s.sshConfig, "ssh-config", "", "read this ssh_config in place of yours and the machine's (none for neither)")
+	f.StringArrayVar(&s.known, "known-hosts", nil, "check host keys against this known_hosts file; repeat it")
+	f.BoolVar(&s.acceptNew, "accept-new-host-keys", false, "write down the keys of hosts that are not known yet; a key that has changed is refused all the same")
+	f.StringVar(&s.jump, "jump", "", "go through these hosts, as ssh -J does (none for none)")
+	f.BoolVar(&s.askPass, "ask-pass", false, "ask once for the password to log in with")
+	f.BoolVar(&s.askBecome, "ask-become-pass", false, "ask once for the password that sudo on the hosts wants")
+	f.BoolVar(&s.becomeStdin, "become-password-stdin", false, "read sudo's password from the first line of standard input")
+	f.IntVar(&s.parallel, "parallel", fleet.DefaultParallel(), "how many hosts at a time")
+	f.DurationVar(&s.connectTimeout, "connect-timeout", 10*time.Second, "how long connecting and logging in to a host may take")
+	f.DurationVar(&s.timeout, "timeout", 5*time.Minute, "how long one host may take in all")
+	for _, name := range []string{"user", "port"} {
+		_ = f.SetAnnotation(name, onlyTyped, []string{"true"})
+	}
+	cmd.MarkFlagsMutuallyExclusive("ask-become-pass", "become-password-stdin")
+}
+
+// check refuses numbers that make no sense.
+func (s *sshFlags) check() error {
+	switch {
+	case s.parallel < 1:
+		return fault.Usage("for example --parallel 16", "--parallel cannot be %d", s.parallel)
+	case s.port < 0 || s.port > 65535:
+		return fault.Usage("a port is a number from 1 to 65535", "--port cannot be %d", s.port)
+	case s.connectTimeout <= 0:
+		return fault.Usage("for example --connect-timeout 10s", "--connect-timeout cannot be %s", s.connectTimeout)
+	case s.timeout <= 0:
+		return fault.Usage("for example --timeout 5m", "--timeout cannot be %s", s.timeout)
+	}
+	return nil
+}
+
+// named are the hosts that --hosts and --hosts-file name, none where neither is given.
+func (a *app) named(s *sshFlags) ([]string, error) {
+	lists := s.hosts
+	if s.hostsFile != "" {
+		more, err := fleet.ReadFile(s.hostsFile, a.sys.In)
+		if err != nil {
+			return nil, err
+		}
+		lists = append(slices.Clone(lists), more...)
+	}
+	if len(lists) == 0 {
+		return nil, nil
+	}
+	return fleet.Expand(lists)
+}
+
+// lastRun gives the hosts that --retry-failed goes on with, and fills in the flags
+// that are not given as the run had them.
+func (a *app) lastRun(cmd *cobra.Command, d statedir.Dir) ([]string, error) {
+	run, ok, err := statedir.LastClientRun(d)
+	if err != nil {
+		return nil, err
+	}
+	if was := run.Settings[commandSetting]; ok && len(was) == 1 && was[0] != cmd.Name() {
+		return nil, fault.Usage("regctl "+was[0]+" --retry-failed goes on with it", "the last run was %s", was[0])
+	}
+	clients, err := statedir.LoadClients(d)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range run.Settings {
+		if f := cmd.Flags().Lookup(name); f == nil || f.Changed {
+			continue
+		}
+		for _, v := range values {
+			if err := cmd.Flags().Set(name, v); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return run.Unfinished(clients), nil
+}
+
+// commandSetting is where a run's settings have the command's name.
+const commandSetting = "command"
+
+// settings are the flags given, those of names alone, as they go on record. Paths are
+// made absolute, since the next command may run elsewhere.
+func settings(cmd *cobra.Command, names ...string) map[string][]string {
+	all := map[string][]string{}
+	for _, name := range names {
+		f := cmd.Flags().Lookup(name)
+		if f == nil || !f.Changed {
+			continue
+		}
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = slices.Clone(list.GetSlice())
+		}
+		if slices.Contains([]string{"identity", "known-hosts", "ssh-config"}, name) {
+			for i, v := range values {
+				if v != "none" {
+					values[i] = absolute(v)
+				}
+			}
+		}
+		all[name] = values
+	}
+	return all
+}
+
+// secrets are those that a command asks for before it goes to any host, and the
+// passphrases of keys, asked for when a host takes the key.
+type secrets struct {
+	password, become secret.String
+}
+
+// ask settles the secrets. A line of standard input is sudo's before it is that of a
+// user of the registry.
+func (a *app) ask(ctx context.Context, s *sshFlags) (secrets, error) {
+	var got secrets
+	var err error
+	if s.becomeStdin {
+		if got.become, err = a.secretLine("sudo's password", "--become-password-stdin"); err != nil {
+			return got, err
+		}
+	}
+	if s.askPass {
+		if got.password, err = a.ui.Secret(ctx, "SSH password", "log in with a key, or run it on a terminal"); err != nil {
+			return got, err
+		}
+	}
+	if s.askBecome {
+		got.become, err = a.ui.Secret(ctx, "sudo password on the hosts", "use --become-password-stdin, or run it on a terminal")
+	}
+	return got, err
+}
+
+// secretLine reads the next line of standard input.
+func (a *app) secretLine(what, flag string) (secret.String, error) {
+	if a.lines == nil {
+		a.lines = bufio.NewReader(a.sys.In)
+	}
+	line, err := a.lines.ReadString('\n')
+	if line = strings.TrimRight(line, "\r\n"); line == "" {
+		if err == nil {
+			err = fmt.Errorf("the line is empty")
+		}
+		return secret.String{}, fault.Usage("pipe it in: "+flag+" reads one line of standard input", "no %s: %w", what, err)
+	}
+	return secret.New(line), nil
+}
+
+// dialers log in to hosts: one for each way of doing so.
+type dialers struct {
+	a       *app
+	flags   *sshFlags
+	given   func(flag string) bool
+	secrets secrets
+	dryRun  bool
+
+	mu  sync.Mutex
+	all map[string]*host.Dialer
+}
+
+// dial logs in to a host: as the flags say, and where they say nothing as its record
+// does.
+func (d *dialers) dial(ctx context.Context, name string, known statedir.Client) (*host.SSH, error) {
+	target, err := host.ParseTarget(name)
+	if err != nil {
+		return nil, err
+	}
+	dialer, err := d.of(ctx, known.Settings)
+	if err != nil {
+		return nil, err
+	}
+	return dialer.Dial(ctx, target)
+}
+
+func (d *dialers) of(ctx context.Context, known map[string][]string) (*host.Dialer, error) {
+	o, key := d.options(ctx, known)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if dialer := d.all[key]; dialer != nil {
+		return dialer, nil
+	}
+	dialer, err := host.NewDialer(o)
+	if err != nil {
+		return nil, err
+	}
+	if d.all == nil {
+		d.all = map[string]*host.Dialer{}
+	}
+	d.all[key] = dialer
+	return dialer, nil
+}
+
+// options are a host's, and what tells them from others.
+func (d *dialers) options(ctx context.Context, known map[string][]string) (host.SSHOptions, string) {
+	s := *d.flags
+	list := func(flag string, to *[]string) {
+		if !d.given(flag) && len(known[flag]) > 0 {
+			*to = known[flag]
+		}
+	}
+	text := func(flag string, to *string) {
+		if !d.given(flag) && len(known[flag]) == 1 {
+			*to = known[flag][0]
+		}
+	}
+	list("identity", &s.identities)
+	list("known-hosts", &s.known)
+	text("user", &s.user)
+	text("ssh-config", &s.sshConfig)
+	text("jump", &s.jump)
+	var port string
+	if text("port", &port); port != "" {
+		_, _ = fmt.Sscan(port, &s.port) // it was a flag's number once
+	}
+	o := host.SSHOptions{
+		User: s.user, Port: s.port, Identities: s.identities, ConfigFile: s.sshConfig, KnownHosts: s.known,
+		AcceptNewHostKeys: s.acceptNew, KeepKnownHosts: d.dryRun, Jump: s.jump, ConnectTimeout: s.connectTimeout, Timeout: s.timeout,
+		Warn: func(text string) { d.a.ui.Warn("%s", text) },
+		Passphrase: func(path string) (secret.String, error) {
+			return d.a.ui.Secret(ctx, "passphrase of "+path, "add the key to ssh-agent (ssh-add)")
+		},
+	}
+	if !d.secrets.password.Empty() {
+		o.Password = func() (secret.String, error) { return d.secrets.password, nil }
+	}
+	if !d.secrets.become.Empty() {
+		o.BecomePassword = func() (secret.String, error) { return d.secrets.become, nil }
+	}
+	return o, fmt.Sprintf("%q %d %q %q %q %q", s.user, s.port, s.identities, s.sshConfig, s.known, s.jump)
+}
+
+func (d *dialers) close() {
+	for _, dialer := range d.all {
+		dialer.Close()
+	}
+}
