@@ -70,13 +70,16 @@ func (r *remote) batch(ops []Op) (*request, int) {
 }
 
 func refusal(op Op) error {
-	switch op.Kind {
-	case File, Dir, Link, Act:
-		return nil
-	case Edit:
-		if op.Part == "" || strings.ContainsAny(op.Part, " \t\r\n") {
+	if op.Kind == Edit || op.Part != "" {
+		if op.Part == "" && op.Kind == Edit || strings.ContainsAny(op.Part, " \t\r\n") {
 			return fmt.Errorf("%s: %q is no name for a part", op.Path, op.Part)
 		}
+		if strings.Contains(op.Path, "\n") {
+			return fmt.Errorf("%q: the record of our doing takes no such path", op.Path)
+		}
+	}
+	switch op.Kind {
+	case File, Dir, Link, Act, Edit:
 		return nil
 	case Source, Runtime:
 		return fmt.Errorf("%s is not ours to change", op.Path)

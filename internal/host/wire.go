@@ -40,6 +40,9 @@ func (r *request) block(data []byte) {
 	}
 }
 
+// ledger asks for what is noted of files and directories.
+func (r *request) ledger() { r.WriteString("ledger\n") }
+
 func (r *request) look(ref Ref) {
 	fmt.Fprintf(r, "look %s\n", ref.Kind)
 	r.value(ref.Path)
@@ -125,6 +128,15 @@ func (a *answers) fact(words string) (Fact, error) {
 		return Fact{}, fmt.Errorf("unexpected answer %q", line)
 	}
 	return fact, nil
+}
+
+// ledger reads the answer to a request for it.
+func (a *answers) ledger() ([]Entry, error) {
+	line, body, err := a.next()
+	if err == nil && line != "ledger" {
+		err = fmt.Errorf("unexpected answer %q", line)
+	}
+	return ParseLedger(Fact{Data: body}), err
 }
 
 // unBase64 returns nil for nothing, as reading an absent thing does.
