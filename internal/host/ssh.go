@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/regctl/regctl/internal/host/script"
 	"github.com/regctl/regctl/internal/secret"
 )
 
@@ -55,6 +56,7 @@ type Dialer struct {
 	keys       keyring
 	password   asked
 	become     asked
+	script     func() string // the same for all hosts, and made once
 
 	mu     sync.Mutex
 	jumps  map[string]*jump
@@ -84,6 +86,7 @@ func NewDialer(opts SSHOptions) (*Dialer, error) {
 	d.known.acceptNew = opts.AcceptNewHostKeys
 	d.keys.passphrase = opts.Passphrase
 	d.password.ask, d.become.ask = opts.Password, opts.BecomePassword
+	d.script = sync.OnceValue(script.Main)
 	return d, nil
 }
 
