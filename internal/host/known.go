@@ -23,10 +23,30 @@ type knownKeys struct {
 	acceptNew, readOnly bool
 
 	mu  sync.Mutex
-	dbs map[string]*knownhosts.HostKeyDB // by the names of their files
+	dbs map[string]*knownDB // by the names of their files
 }
 
-func (k *knownKeys) db(files []string) (*knownhosts.HostKeyDB, error) {
+// knownDB is a set of files: those of usual lines by our index, others by the library.
+type knownDB struct {
+	index   *knownIndex
+	library *knownhosts.HostKeyDB
+}
+
+func (db *knownDB) algorithms(e endpoint) []string {
+	if db.index != nil {
+		return db.index.algorithms(e)
+	}
+	return db.library.HostKeyAlgorithms(e.keyName())
+}
+
+func (db *knownDB) check(e endpoint, remote net.Addr, key ssh.PublicKey) error {
+	if db.index != nil {
+		return db.index.check(e, key)
+	}
+	return db.library.HostKeyCallback()(e.keyName(), remote, key)
+}
+
+func (k *knownKeys) db(files []string) (*knownDB, error) {
 	key := strings.Join(files, "\n")
 	if db, ok := k.dbs[key]; ok {
 		return db, nil
@@ -35,12 +55,17 @@ func (k *knownKeys) db(files []string) (*knownhosts.HostKeyDB, error) {
 		info, err := os.Stat(file)
 		return err != nil || !info.Mode().IsRegular() // /dev/null is a usual one
 	})
-	db, err := knownhosts.NewDB(there...)
-	if err != nil {
-		return nil, fault.Usage("mend that line, or remove it", "known_hosts: %w", err)
+	db := &knownDB{}
+	var ok bool
+	if db.index, ok = newKnownIndex(there); !ok {
+		library, err := knownhosts.NewDB(there...)
+		if err != nil {
+			return nil, fault.Usage("mend that line, or remove it", "known_hosts: %w", err)
+		}
+		db.library = library
 	}
 	if k.dbs == nil {
-		k.dbs = map[string]*knownhosts.HostKeyDB{}
+		k.dbs = map[string]*knownDB{}
 	}
 	k.dbs[key] = db
 	return db, nil
@@ -55,7 +80,7 @@ func (k *knownKeys) algorithms(e endpoint) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if algorithms := db.HostKeyAlgorithms(e.keyName()); len(algorithms) > 0 {
+	if algorithms := db.algorithms(e); len(algorithms) > 0 {
 		return algorithms, nil
 	}
 	// Of a host that is not known a certificate proves nothing.
@@ -81,8 +106,7 @@ func (k *knownKeys) checkKey(e endpoint, remote net.Addr, key ssh.PublicKey) err
 	if err != nil {
 		return err
 	}
-	name := e.keyName()
-	err = db.HostKeyCallback()(name, remote, key)
+	err = db.check(e, remote, key)
 	var revoked *xknownhosts.RevokedError
 	var mismatch *xknownhosts.KeyError
 	switch {
@@ -103,7 +127,7 @@ func (k *knownKeys) checkKey(e endpoint, remote net.Addr, key ssh.PublicKey) err
 	case errors.As(err, &mismatch) && len(mismatch.Want) > 0:
 		want := mismatch.Want[0]
 		return fault.Fail(fmt.Sprintf("somebody may be listening in; if the host was set up anew, run ssh-keygen -R '%s' -f %s",
-			knownhosts.Normalize(name), want.Filename),
+			knownhosts.Normalize(e.keyName()), want.Filename),
 			"%s: its host key has changed (%s %s, but %s:%d says otherwise)",
 			e.given.Given, key.Type(), ssh.FingerprintSHA256(key), want.Filename, want.Line)
 	}
@@ -128,8 +152,20 @@ func (k *knownKeys) record(e endpoint, key ssh.PublicKey) error {
 	if err != nil {
 		return Failed("write", path, err)
 	}
-	k.dbs = nil
+	k.recorded(e, path, line)
 	return nil
+}
+
+// recorded has the files read again, or spares that: of a fleet that is all new each
+// host would read what those before it wrote.
+func (k *knownKeys) recorded(e endpoint, path, line string) {
+	this := strings.Join(e.knownHosts, "\n")
+	db := k.dbs[this]
+	if db == nil || db.index == nil || !db.index.record(e, path, line) {
+		k.dbs = nil
+		return
+	}
+	k.dbs = map[string]*knownDB{this: db}
 }
 
 // appendLine begins a line of its own where the last has no end.

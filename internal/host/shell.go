@@ -64,7 +64,8 @@ func openShell(_ context.Context, first []byte) (*pipe, error) {
 
 // loaded is a script as the loader reads it, and what the script is to read.
 func loaded(text string, first []byte) []byte {
-	return append(fmt.Appendf(nil, "%d\n%s", len(text), text), first...)
+	all := make([]byte, 0, len(text)+len(first)+24) // one that is large enough
+	return append(fmt.Appendf(all, "%d\n%s", len(text), text), first...)
 }
 
 // tail keeps the end of what is written to it.

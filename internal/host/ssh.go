@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/regctl/regctl/internal/host/script"
 	"github.com/regctl/regctl/internal/secret"
 )
 
@@ -57,6 +58,7 @@ type Dialer struct {
 	keys       keyring
 	password   asked
 	become     asked
+	script     func() string // the same for all hosts, and made once
 
 	mu     sync.Mutex
 	jumps  map[string]*jump
@@ -86,6 +88,7 @@ func NewDialer(opts SSHOptions) (*Dialer, error) {
 	d.known.acceptNew, d.known.readOnly = opts.AcceptNewHostKeys, opts.KeepKnownHosts
 	d.keys.passphrase = opts.Passphrase
 	d.password.ask, d.become.ask = opts.Password, opts.BecomePassword
+	d.script = sync.OnceValue(script.Main)
 	return d, nil
 }
 

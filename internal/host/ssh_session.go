@@ -100,7 +100,7 @@ func (s *SSH) lost(ctx context.Context, err error) error {
 
 // begin has the script loaded, as root if need be.
 func (s *SSH) begin(channel ssh.Channel, p *pipe, prompt *prompts, first []byte) error {
-	ahead := loaded(script.Main(), first)
+	ahead := loaded(s.dialer.script(), first)
 	if s.dialer.opts.AsLogin || s.user == "root" {
 		_, err := channel.Write(ahead)
 		return err

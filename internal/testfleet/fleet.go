@@ -31,7 +31,7 @@ var watchScript string
 
 // Fleet is hosts on one network.
 type Fleet struct {
-	t      testing.TB
+	t      caller
 	dir    string
 	net    network
 	hosts  []*Host
@@ -48,14 +48,7 @@ type Fleet struct {
 // It skips the test by name on a machine that lacks a thing that they need.
 func New(t testing.TB, specs ...Spec) *Fleet {
 	t.Helper()
-	testenv.Need(t, "root", "ip", "nsenter", "mount", "pivot_root", "sshd")
-	for i, s := range specs {
-		testenv.Need(t, s.needs...)
-		if err := s.check(i, len(specs)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	sweep(t)
+	testenv.Need(t, needs(specs)...)
 	f := &Fleet{t: t, size: len(specs)}
 	t.Cleanup(f.Stop)
 	if err := f.start(specs); err != nil {
@@ -64,7 +57,22 @@ func New(t testing.TB, specs ...Spec) *Fleet {
 	return f
 }
 
+// needs is what the machine must have, as testenv.Has names it.
+func needs(specs []Spec) []string {
+	all := []string{"root", "ip", "nsenter", "mount", "pivot_root", "sshd"}
+	for _, s := range specs {
+		all = append(all, s.needs...)
+	}
+	return all
+}
+
 func (f *Fleet) start(specs []Spec) error {
+	for i, s := range specs {
+		if err := s.check(i, len(specs)); err != nil {
+			return err
+		}
+	}
+	sweep(f.t)
 	if err := f.watch(); err != nil {
 		return err
 	}
@@ -145,7 +153,7 @@ func (f *Fleet) Stop() {
 }
 
 // sweep removes what fleets left whose test and watcher were both killed.
-func sweep(t testing.TB) {
+func sweep(t caller) {
 	t.Helper()
 	dirs, _ := filepath.Glob(filepath.Join(parent, prefix+"*"))
 	for _, dir := range dirs {

@@ -147,10 +147,7 @@ func (h *Host) Run(command string) string {
 func (h *Host) exec(command string, stdin io.Reader) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), execTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "nsenter", "--target", fmt.Sprint(h.process.pid()),
-		"--mount", "--uts", "--ipc", "--net", "--pid",
-		"env", "-i", "HOME=/root", "USER=root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"sh", "-c", command)
+	cmd := h.Command(ctx, command)
 	cmd.Stdin = stdin
 	cmd.WaitDelay = 5 * time.Second // a server that it started may hold stdout
 	var out strings.Builder
@@ -162,6 +159,15 @@ func (h *Host) exec(command string, stdin io.Reader) (string, error) {
 	}
 	err := cmd.Run()
 	return out.String(), err
+}
+
+// Command is a command of sh on the host as root, not over SSH, for the caller to run
+// before the host is stopped.
+func (h *Host) Command(ctx context.Context, command string) *exec.Cmd {
+	return exec.CommandContext(ctx, "nsenter", "--target", fmt.Sprint(h.process.pid()),
+		"--mount", "--uts", "--ipc", "--net", "--pid",
+		"env", "-i", "HOME=/root", "USER=root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"sh", "-c", command)
 }
 
 // ReadFile reads a file on the host.
