@@ -77,8 +77,9 @@ func TestKilledTrust(t *testing.T) {
 	))
 	args := []string{"trust-clients", "--hosts", f.names(), "--store", "docker", "--store", "os", "--map-host", f.fleet.Gateway()}
 	for _, h := range f.fleet.Hosts() {
-		h.Run("sed -i /registry.test/d /etc/hosts; update-ca-certificates >/dev/null 2>&1")
+		h.Run("sed -i /registry.test/d /etc/hosts")
 	}
+	f.freshBundles()
 	before := f.trees()
 	start := time.Now()
 	f.over(t, 0, args...)
@@ -151,9 +152,8 @@ func TestTwoRegistriesOnHosts(t *testing.T) {
 	two.init(t, "--tls", "none")
 	three := fleetRun{newRun(t, one.bin, "third"), one.fleet}
 	three.init(t)
-	for _, h := range one.fleet.Hosts() {
-		h.Run("update-ca-certificates >/dev/null 2>&1") // its bundle's order is its own
-	}
+	one.dockerOnly()
+	one.freshBundles()
 	before := one.trees()
 	for _, order := range [][]fleetRun{{one, two, three}, {three, two, one}, {two, three, one}} {
 		for _, f := range []fleetRun{one, two} {

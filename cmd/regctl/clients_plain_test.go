@@ -22,6 +22,7 @@ func TestFleetPlainHTTP(t *testing.T) {
 		testfleet.Hosts(1, testfleet.Docker, testfleet.DaemonJSON(kept)),
 		testfleet.Hosts(1, testfleet.Docker, legacy),
 	), "--tls", "none")
+	f.dockerOnly()
 	before := f.trees()
 	var pids []string
 	for _, h := range f.fleet.Hosts() {
@@ -80,6 +81,7 @@ func TestDaemonJSON(t *testing.T) {
 		testfleet.Hosts(1, testfleet.Docker), // has the entry already, see below
 		testfleet.Hosts(1, testfleet.Docker, testfleet.DaemonJSON("{\"registry-mirrors\": [\"http://mirror.test:5000\"]}\n")),
 	), "--tls", "none")
+	f.dockerOnly()
 	theirs := fmt.Sprintf("{\"insecure-registries\": [%q]}", f.address())
 	f.fleet.Host(4).Run("printf '%s' '" + theirs + "' >/etc/docker/daemon.json && kill -HUP $(cat /var/run/docker.pid)")
 	before := f.trees()

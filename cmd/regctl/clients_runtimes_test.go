@@ -22,9 +22,7 @@ func TestFleetRuntimes(t *testing.T) {
 			"version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\n  config_path = \"/etc/containerd/certs.d\"\n")),
 		testfleet.Hosts(1),
 	))
-	for _, h := range f.fleet.Hosts() {
-		h.Run("update-ca-certificates >/dev/null 2>&1") // its bundle's order is its own
-	}
+	f.freshBundles()
 	before := f.trees()
 	url := "https://" + f.address() + "/v2/"
 	if _, err := f.fleet.Host(2).Exec("curl -sSf " + url); err == nil {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -197,7 +198,11 @@ func (a *app) progress(verb string) (tell func(fleet.Event), end func()) {
 	return func(e fleet.Event) {
 		if e.Ended {
 			what := "done"
-			if e.Err != nil {
+			var drift *clients.DriftError
+			switch {
+			case errors.As(e.Err, &drift):
+				what = "drifted"
+			case e.Err != nil:
 				what = "failed"
 				failed++
 			}

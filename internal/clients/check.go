@@ -2,6 +2,7 @@ package clients
 
 import (
 	"context"
+	"slices"
 
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
@@ -20,22 +21,40 @@ func Check(ctx context.Context, h host.Host, w Wish) (Report, error) {
 	}
 	placed, err := trust.Plan(w.Registry, c, w.Stores, w.Options)
 	if err != nil {
-		return Report{Status: Drifted, Reached: true}, err
+		return Report{Status: Drifted, Reached: true}, &DriftError{err}
 	}
 	plans, err := planEach(ctx, s, placed)
 	if err != nil {
-		return Report{Status: Drifted, Reached: true}, err
+		return Report{Status: Drifted, Reached: true}, &DriftError{err}
 	}
 	report := Report{Reached: true, Stores: stores(plans, Drifted)}
 	report.Status = whole(report.Stores)
 	err = prove(ctx, h, c, placed, w.Verify, &report)
 	if report.Status == Drifted {
-		return report, fault.Fail("regctl trust-clients --hosts "+h.Name()+" mends it", "not as regctl left it: %s", strayed(report.Stores))
+		return report, &DriftError{fault.Fail(mending(h.Name(), report.Stores), "not as regctl left it: %s", strayed(report.Stores))}
 	}
 	if err != nil && ctx.Err() == nil {
 		report.Status = Drifted
+		err = &DriftError{err}
 	}
 	return report, err
+}
+
+// DriftError says how a host is not as Trust left it.
+type DriftError struct{ error }
+
+// Unwrap returns what was found.
+func (e *DriftError) Unwrap() error { return e.error }
+
+// mending is the command that puts a host right.
+func mending(name string, all []Store) string {
+	text := "regctl trust-clients --hosts " + name
+	for _, s := range all {
+		if s.Status == Drifted && slices.Contains(trust.Stores(), s.Store) {
+			text += " --store " + string(s.Store)
+		}
+	}
+	return text + " mends it"
 }
 
 // strayed names the files that are not as they were left.

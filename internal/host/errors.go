@@ -69,3 +69,14 @@ func Failed(verb, path string, err error) error {
 	}
 	return fault.Fail(hint, "%s %s: %w", verb, path, err)
 }
+
+// failedThere is Failed on a machine that is logged in to.
+func failedThere(verb, path string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		return fault.Fail("that file system is mounted read-only there: remount it, and run the same command again", "%s %s: %w", verb, path, err)
+	case errors.Is(err, fs.ErrPermission):
+		return fault.Fail("log in as root, or as a user with sudo", "%s %s: %w", verb, path, err)
+	}
+	return Failed(verb, path, err)
+}

@@ -123,7 +123,7 @@ func (r *remote) looked(ref Ref) (Fact, error) {
 func seen(ref Ref, fact Fact) (Fact, error) {
 	if text, ok := strings.CutPrefix(fact.Foreign, "read "); ok && ref.Kind != Source {
 		path, cause, _ := strings.Cut(text, ": ")
-		return Fact{}, Failed("read", path, causeOf(cause))
+		return Fact{}, failedThere("read", path, causeOf(cause))
 	}
 	return fact, nil
 }

@@ -175,7 +175,7 @@ func (r *remote) failure(ctx context.Context, receipt *Receipt, words string) er
 			after := strings.TrimPrefix(w, "-")
 			receipt.Changed = after != receipt.After
 			receipt.After = after
-			return Failed(strings.Join(f[:i], " "), receipt.Path, causeOf(strings.Join(f[i+1:], " ")))
+			return failedThere(strings.Join(f[:i], " "), receipt.Path, causeOf(strings.Join(f[i+1:], " ")))
 		}
 	}
 	return errors.New(rest)

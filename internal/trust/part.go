@@ -74,7 +74,7 @@ func PartOf(part string) (registry string, store Store) {
 	case "registries.yaml":
 		return w[1], K3s
 	case "docker-auth":
-		return w[1], Login
+		return w[1], LoginStore
 	case "file":
 		return w[1], Store(w[2])
 	case "dir":

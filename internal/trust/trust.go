@@ -90,7 +90,7 @@ const (
 	Legacy     Store = "legacy"
 	Mirror     Store = "mirror"
 	MapHost    Store = "map-host" // --map-host, not a --store
-	Login      Store = "login"    // --login, likewise
+	LoginStore      Store = "login"    // --login, likewise
 )
 
 // Effect says when a store takes effect.

@@ -309,7 +309,7 @@ func TestPartOf(t *testing.T) {
 		{BuildKitTOML{Address: a}.Part(), BuildKit},
 		{RegistriesYAML{ID: a}.Part(), K3s},
 		{whole{id: a, store: Podman}.Part(), Podman},
-		{partName("docker-auth", a), Login},
+		{partName("docker-auth", a), LoginStore},
 		{partName("dir", a), ""},
 	} {
 		if registry, store := PartOf(c.part); registry != a || store != c.store {

@@ -36,7 +36,7 @@ func Undo(c Client, entries []host.Entry, registries []string, opts Options) ([]
 // undoOrder is that in which stores are set up, with those at the end for which a
 // restart may be needed.
 func undoOrder() []Store {
-	return []Store{Login, MapHost, Docker, Rootless, Podman, Insecure, Mirror, Containerd, K3s, BuildKit, OS, Legacy}
+	return []Store{LoginStore, MapHost, Docker, Rootless, Podman, Insecure, Mirror, Containerd, K3s, BuildKit, OS, Legacy}
 }
 
 // undoing is an Undo under way.
