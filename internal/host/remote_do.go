@@ -194,6 +194,7 @@ var causes = []struct {
 	err  error
 }{
 	{"no space left on device", syscall.ENOSPC},
+	{"printf: i/o error", syscall.ENOSPC}, // all that dash says of a write that failed
 	{"disk quota exceeded", syscall.EDQUOT},
 	{"read-only file system", syscall.EROFS},
 	{"permission denied", syscall.EACCES},
