@@ -58,6 +58,9 @@ func originals(ctx context.Context, h host.Host, ops []host.Op, seen host.Facts)
 	before := host.Facts{}
 	var unseen []host.Ref
 	for _, op := range ops {
+		if op.Kind == host.Act {
+			continue // it is a deed, not a thing
+		}
 		fact, ok := seen[op.Ref]
 		if !ok {
 			unseen = append(unseen, op.Ref)

@@ -204,7 +204,7 @@ func (h *Host) KillSSHD() {
 // StartSSHD starts sshd again; it listens when StartSSHD returns.
 func (h *Host) StartSSHD() {
 	h.fleet.t.Helper()
-	h.Run("/usr/sbin/sshd -E /run/sshd.log")
+	h.Run("rm -f /run/sshd.pid; /usr/sbin/sshd -E /run/sshd.log && until test -s /run/sshd.pid; do sleep 0.02; done")
 }
 
 // Mend takes away what is wrong with a host: it is no longer Dead, a BlackHole, of a

@@ -119,7 +119,10 @@ if has "$THEN" broken-daemon; then
 fi
 ! has "$THEN" noexec-tmp || mount -t tmpfs -o noexec,nosuid,nodev,mode=1777 tmp /tmp
 ! has "$THEN" readonly-etc || mount -o remount,ro /etc
-! has "$START" sshd || serve /usr/sbin/sshd -E /run/sshd.log
+if has "$START" sshd; then
+	serve /usr/sbin/sshd -E /run/sshd.log
+	wait_for test -s /run/sshd.pid # it goes into the background before it listens
+fi
 [ -z "$DISK" ] || cat /dev/zero >/var/filler 2>/dev/null || :
 
 # Wait for children, orphans too, until stdin ends; the kernel then ends the rest.

@@ -3,9 +3,10 @@ package trust
 import "strings"
 
 // HostsTOML is one host in a hosts.toml of containerd or nerdctl (containerd,
-// docs/hosts.md). A file that we make ourselves names the registry as its server;
-// in one that was there, it becomes a host that is tried first. A mirror is a host
-// of docker.io's file that may pull and resolve.
+// docs/hosts.md). A file that we make ourselves names the registry as its server
+// and as its host: containerd up to 1.7 passes over a file without a host. In a file
+// that was there, it becomes a host that is tried first. A mirror is a host of
+// docker.io's file that may pull and resolve.
 type HostsTOML struct {
 	ID     string // the registry's address
 	URL    string // http://… or https://…
@@ -25,12 +26,12 @@ func (h HostsTOML) Has(data []byte) bool {
 		return false
 	}
 	top, _ := decoded.(map[string]any)
-	if server, _ := top["server"].(string); !h.Mirror && server == h.URL {
-		return h.CA == "" || says(top["ca"], h.CA)
-	}
 	hosts, _ := top["host"].(map[string]any)
-	host, ok := hosts[h.URL].(map[string]any)
-	return ok && (h.CA == "" || says(host["ca"], h.CA))
+	if host, ok := hosts[h.URL].(map[string]any); ok {
+		return h.CA == "" || says(host["ca"], h.CA)
+	}
+	server, _ := top["server"].(string)
+	return !h.Mirror && server == h.URL && len(hosts) > 0 && (h.CA == "" || says(top["ca"], h.CA))
 }
 
 // says reports whether a TOML value is a string, or holds it in a list.
@@ -62,17 +63,16 @@ func (h HostsTOML) write(data []byte) ([]byte, error) {
 		return nil, refuse(e.line, "make the entry by hand", "%s is set up there in another way", h.URL)
 	}
 	var text []string
-	indent := "  "
-	switch {
-	case h.Mirror:
-		text = []string{"[host." + tomlText(h.URL) + "]", `  capabilities = ["pull", "resolve"]`}
-	case strings.TrimSpace(string(data)) == "":
-		text, indent = []string{"server = " + tomlText(h.URL)}, ""
-	default:
-		text = []string{"[host." + tomlText(h.URL) + "]", `  capabilities = ["pull", "resolve", "push"]`}
+	ca := "ca = " + tomlText(h.CA)
+	if !h.Mirror && strings.TrimSpace(string(data)) == "" {
+		text = append(text, "server = "+tomlText(h.URL))
+		if h.CA != "" {
+			text = append(text, ca)
+		}
 	}
+	text = append(text, "[host."+tomlText(h.URL)+"]", "  capabilities = "+word(h.Mirror, `["pull", "resolve"]`, `["pull", "resolve", "push"]`))
 	if h.CA != "" {
-		text = append(text, indent+"ca = "+tomlText(h.CA))
+		text = append(text, "  "+ca)
 	}
 	return appendTOML(h, data, h.ID, text...)
 }

@@ -16,6 +16,7 @@ act() {
 	trust-extract-compat) runs trust extract-compat ;;
 	docker-info-shows) await shows ;;
 	docker-info-lacks) await lacks ;;
+	verify-*) verify "${name#verify-}" ;;
 	*)
 		err="no such action"
 		false

@@ -57,7 +57,7 @@ machine() {
 	echo "arch $(uname -m)"
 	[ ! -d /run/systemd/system ] || echo 'init systemd'
 	[ ! -e /sys/fs/selinux/enforce ] || echo 'selinux on'
-	for j in docker dockerd podman buildah containerd nerdctl ctr crictl crio k3s rke2 buildctl buildkitd \
+	for j in docker dockerd podman buildah skopeo containerd nerdctl ctr crictl crio k3s rke2 buildctl buildkitd \
 		curl openssl wget update-ca-certificates update-ca-trust trust; do
 		t=$(command -v "$j") && echo "tool $j $t"
 	done

@@ -37,13 +37,15 @@ var (
 	runtime string
 	//go:embed action.sh
 	action string
+	//go:embed verify.sh
+	verify string
 	//go:embed main.sh
 	main string
 )
 
 // Main is the script that looks at a machine and changes it.
 func Main() string {
-	return strip(lib + look + do + files + edit + ledger + runtime + action + main)
+	return strip(lib + look + do + files + edit + ledger + runtime + action + verify + main)
 }
 
 // Become is the script that becomes root and loads what follows it.

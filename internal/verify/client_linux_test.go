@@ -1,0 +1,165 @@
+package verify_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/regctl/regctl/internal/canary"
+	"github.com/regctl/regctl/internal/secret"
+	"github.com/regctl/regctl/internal/testfleet"
+	"github.com/regctl/regctl/internal/trust"
+	"github.com/regctl/regctl/internal/verify"
+)
+
+// await waits until ok says so.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(time.Minute); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited for: %s", what)
+		}
+	}
+}
+
+// silent is a registry that takes connections and never says a word.
+func silent(t *testing.T, fleet *testfleet.Fleet) (trust.Registry, *canary.Ref, <-chan net.Conn) {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(fleet.Gateway(), "0"))
+	must(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	conns := make(chan net.Conn, 100)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns <- conn
+		}
+	}()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	must(t, err)
+	r := trust.Registry{Host: testfleet.RegistryName}
+	r.Port, err = strconv.Atoi(port)
+	must(t, err)
+	return r, &canary.Ref{
+		Name: r.Address() + "/regctl/canary:x", Repository: "regctl/canary", Tag: "x", Digests: []string{"sha256:0"},
+		User: "regctl-canary", Password: secret.New("a password of the test"),
+	}, conns
+}
+
+// A pull that hangs is stopped by an interrupt, and when regctl has died it ends by
+// itself. Neither leaves anything.
+func TestAnInterruptedPullLeavesNothing(t *testing.T) {
+	fleet, all := clients(t)
+	ca := serve(t, fleet, kind{}).CA
+	for i, one := range tools() {
+		t.Run(one.by, func(t *testing.T) {
+			t.Parallel()
+			c := all[i]
+			r, ref, conns := silent(t, fleet)
+			placed := r
+			placed.CA = ca
+			c.trusts(t, placed, trust.Options{}, one.store)
+			seen, before := c.seen(t), c.state()
+			hang := func(stop func(context.CancelFunc)) []verify.Outcome {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				done := make(chan []verify.Outcome, 1)
+				go func() {
+					done <- verify.Client(ctx, c.SSH, seen, c.placed, verify.Target{Registry: r, Mode: verify.Auto, Canary: ref})
+				}()
+				conn := <-conns
+				defer conn.Close()
+				stop(cancel)
+				return <-done
+			}
+			got := hang(func(cancel context.CancelFunc) { cancel() })
+			if len(got) != 1 || !errors.Is(got[0].Err, context.Canceled) {
+				t.Errorf("%+v", got)
+			}
+			c.same(t, before)
+
+			got = hang(func(context.CancelFunc) { _ = c.Close() })
+			if len(got) != 1 || got[0].Err == nil || strings.Contains(got[0].Err.Error(), "password of the test") {
+				t.Errorf("%+v", got)
+			}
+			await(t, "the script to tidy up", func() bool {
+				for len(conns) > 0 {
+					_ = (<-conns).Close() // it tries again
+				}
+				return !strings.Contains(strings.Join(c.state(), "\n"), "regctl-verify")
+			})
+			c.same(t, before)
+		})
+	}
+}
+
+// dockerd does not see at once what --map-host wrote.
+func TestWaitsForANameThatWasJustPlaced(t *testing.T) {
+	fleet := testfleet.New(t, testfleet.Hosts(1, testfleet.Docker)...)
+	c := login(t, fleet, fleet.Host(0))
+	r := serve(t, fleet, kind{})
+	target := verify.Target{Registry: r.Registry, Mode: verify.Auto, Canary: r.canary(t, false)}
+	c.Run("sed -i '/ " + testfleet.RegistryName + "$/d' /etc/hosts")
+	await(t, "dockerd to forget the name", func() bool {
+		out, err := c.Exec("docker pull " + testfleet.RegistryName + ":1/x")
+		return err != nil && strings.Contains(out, "lookup")
+	})
+	c.trusts(t, r.Registry, trust.Options{}, trust.Docker)
+	c.expect(t, target, "docker pull", "no name that is known there")
+	c.trusts(t, r.Registry, trust.Options{MapHost: fleet.Gateway()}, trust.Docker)
+	c.expect(t, target, "docker pull", "")
+	// It gives up in the end, and at once where waiting does not help.
+	for port, want := range map[int]string{1: "connection refused", r.Port: unknown} {
+		target.Registry.Port = port
+		ref := *target.Canary
+		ref.Name = target.Registry.Address() + "/regctl/canary:" + ref.Tag
+		target.Canary = &ref
+		c.Run("rm /etc/docker/certs.d/*/ca.crt")
+		began := time.Now()
+		c.expect(t, target, "docker pull", want)
+		if took := time.Since(began); (took > 7*time.Second) != (port == 1) || took > 30*time.Second {
+			t.Errorf("%s after %s", want, took)
+		}
+		c.trusts(t, r.Registry, trust.Options{MapHost: fleet.Gateway()}, trust.Docker)
+	}
+}
+
+// A mirror is pulled from by the name of what it mirrors.
+func TestPullsByWayOfAMirror(t *testing.T) {
+	stores := []trust.Store{trust.Docker, trust.Podman, trust.Containerd}
+	fleet := testfleet.New(t, testfleet.Hosts(1, testfleet.Docker, testfleet.Podman, testfleet.Containerd)...)
+	c := login(t, fleet, fleet.Host(0))
+	c.configPath()
+	for _, guarded := range []bool{true, false} {
+		r := serve(t, fleet, kind{mirror: true, guarded: guarded})
+		c.Run("rm -f /etc/containers/registries.conf.d/regctl*") // podman heeds one mirror of a name
+		c.trusts(t, r.Registry, trust.Options{AsMirror: true}, stores...)
+		c.spy(t, "docker")
+		before := c.state()
+		got := c.verify(t, verify.Target{Registry: r.Registry, Mode: verify.Pull, Canary: r.canary(t, guarded)})
+		c.same(t, before)
+		if len(got) != 6 {
+			t.Fatalf("%+v", got)
+		}
+		for _, o := range got {
+			if !o.Verified || o.Err != nil || strings.Contains(o.Note, "Docker Hub") != (guarded && o.Store == trust.Mirror && o.By == "docker pull") {
+				t.Errorf("guarded %v: %+v", guarded, o)
+			}
+		}
+		c.Run("mv /usr/bin/docker.real /usr/bin/docker")
+		data, err := c.ReadFile(spied)
+		must(t, err)
+		if strings.Contains(string(data), "docker.io/regctl/canary") == guarded {
+			t.Errorf("guarded %v: docker was called so:\n%s", guarded, data)
+		}
+	}
+}
