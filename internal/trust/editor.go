@@ -61,6 +61,8 @@ func FromPart(part string) (Editor, error) {
 		return BuildKitTOML{Address: w[0], Upstream: w[1], Plain: w[2] == "http", CA: w[3]}, nil
 	case "registries.yaml4":
 		return RegistriesYAML{ID: w[0], URL: w[1], Upstream: w[2], CA: w[3]}, nil
+	case "docker-auth1":
+		return DockerAuth{Address: w[0]}, nil
 	case "file1":
 		return whole{id: w[0]}, nil
 	}
