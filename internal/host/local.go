@@ -70,7 +70,7 @@ func (l *Local) lookAt(ctx context.Context, ref Ref, sh *shellOnce) (Fact, error
 		return lookLink(ref.Path)
 	case Source:
 		return lookSource(ref.Path)
-	case Edit, Runtime:
+	case Edit, Runtime, Credential:
 		return l.lookInShell(ctx, ref, sh)
 	}
 	handler, ok := l.handlers[ref.Kind]
@@ -116,7 +116,7 @@ func (b *batch) one(ctx context.Context, op Op) (Receipt, error) {
 	if len(op.OnlyIf) > 0 && !b.anyChanged(op.OnlyIf) {
 		return r, nil
 	}
-	if op.Kind == Edit || op.Kind == Act {
+	if op.Kind == Edit || op.Kind == Act || op.Kind == Credential {
 		return b.oneInShell(ctx, op)
 	}
 	before, err := b.look(ctx, op.Ref)

@@ -71,7 +71,7 @@ func (r *remote) batch(ops []Op) (*request, int) {
 
 func refusal(op Op) error {
 	switch op.Kind {
-	case File, Dir, Link, Act:
+	case File, Dir, Link, Act, Credential:
 		return nil
 	case Edit:
 		if op.Part == "" || strings.ContainsAny(op.Part, " \t\r\n") {
@@ -116,12 +116,15 @@ func (r *remote) done(ctx context.Context, op Op) (receipt Receipt, opErr, err e
 	}
 	receipt.Before, receipt.After = had, had.Hash()
 	word, rest, _ := strings.Cut(line, " ")
+	if op.Kind == Credential {
+		defer func() { receipt.conceal(op, had) }()
+	}
 	switch word {
 	case "done":
 		r.finished(&receipt, rest)
 		return receipt, nil, nil
 	case "fail":
-		opErr = r.failure(ctx, &receipt, rest)
+		opErr = r.failure(ctx, op, &receipt, rest)
 		return receipt, opErr, nil
 	}
 	return receipt, nil, fmt.Errorf("unexpected answer %q", line)
@@ -145,10 +148,13 @@ func (r *remote) finished(receipt *Receipt, words string) {
 }
 
 // failure reads "foreign what", "changed", "stopped" or "error verb after cause".
-func (r *remote) failure(ctx context.Context, receipt *Receipt, words string) error {
+func (r *remote) failure(ctx context.Context, op Op, receipt *Receipt, words string) error {
 	word, rest, _ := strings.Cut(words, " ")
 	switch word {
 	case "foreign":
+		if op.Kind == Credential {
+			return op.describe("get", rest)
+		}
 		if _, err := seen(receipt.Ref, Fact{Foreign: rest}); err != nil {
 			return err
 		}
@@ -172,7 +178,11 @@ func (r *remote) failure(ctx context.Context, receipt *Receipt, words string) er
 			after := strings.TrimPrefix(w, "-")
 			receipt.Changed = after != receipt.After
 			receipt.After = after
-			return Failed(strings.Join(f[:i], " "), receipt.Path, causeOf(strings.Join(f[i+1:], " ")))
+			verb, cause := strings.Join(f[:i], " "), strings.Join(f[i+1:], " ")
+			if op.Kind == Credential {
+				return op.describe(verb, cause)
+			}
+			return Failed(verb, receipt.Path, causeOf(cause))
 		}
 	}
 	return errors.New(rest)

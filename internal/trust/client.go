@@ -15,6 +15,9 @@ type Client struct {
 	ContainerdConfig []byte
 	// Sysconfig is /etc/sysconfig/docker.
 	Sysconfig []byte
+	// DockerConfig is .docker/config.json of the user who logged in, if LoginReads was
+	// asked for.
+	DockerConfig *host.Fact
 	// K3sServer and RKE2Server tell a server from an agent.
 	K3sServer, RKE2Server bool
 	// Placed are paths that regctl has placed before, by the record of this client:
@@ -41,13 +44,17 @@ func Reads() []host.Ref {
 // SeenClient makes a client of what Reads found.
 func SeenClient(seen host.Facts) Client {
 	at := func(kind host.Kind, path string) host.Fact { return seen[host.Ref{Kind: kind, Path: path}] }
-	return Client{
+	c := Client{
 		Machine:          host.ParseMachine(seen[host.MachineRef()]),
 		ContainerdConfig: at(host.Source, containerdConfig).Data,
 		Sysconfig:        at(host.Source, sysconfigDocker).Data,
 		K3sServer:        at(host.Dir, "/var/lib/rancher/k3s/server").Exists,
 		RKE2Server:       at(host.Dir, "/var/lib/rancher/rke2/server").Exists,
 	}
+	if config, read := seen[host.LoginDockerConfigRef()]; read {
+		c.DockerConfig = &config
+	}
+	return c
 }
 
 func (c Client) has(tools ...string) bool {

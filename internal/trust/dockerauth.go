@@ -44,6 +44,16 @@ func (d DockerAuth) Has(data []byte) bool {
 	return err == nil && doc.entry >= 0 && doc.login().is(d.Login)
 }
 
+// of is the login that a file has for the address.
+func (d DockerAuth) of(data []byte) Login {
+	doc, err := d.parse(data)
+	if err != nil || doc.entry < 0 {
+		return Login{}
+	}
+	login, _ := doc.login().plain() // a login that is no such thing has no user
+	return login
+}
+
 // Apply implements Editor.
 func (d DockerAuth) Apply(data []byte) ([]byte, error) {
 	doc, err := d.parse(data)

@@ -55,6 +55,8 @@ wanted() {
 # carryout leaves h as the hash of the thing afterwards, or says in err why not.
 carryout() {
 	case $kind:$action in
+	credential:remove) erase ;;
+	credential:*) keep ;;
 	edit:remove) leave ;;
 	edit:*) enter ;;
 	dir:remove)

@@ -31,6 +31,8 @@ var (
 	files string
 	//go:embed edit.sh
 	edit string
+	//go:embed credential.sh
+	credential string
 	//go:embed runtime.sh
 	runtime string
 	//go:embed action.sh
@@ -41,7 +43,7 @@ var (
 
 // Main is the script that looks at a machine and changes it.
 func Main() string {
-	return strip(lib + look + do + files + edit + runtime + action + main)
+	return strip(lib + look + do + files + edit + credential + runtime + action + main)
 }
 
 // Become is the script that becomes root and loads what follows it.
