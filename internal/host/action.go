@@ -2,7 +2,7 @@ package host
 
 // Act is something that a machine does when told: one of the ops below, each a
 // constant function of the script, with data for arguments. With OnlyIf it happens
-// only after a change.
+// only after a change. A look at one finds nothing.
 const Act Kind = "action"
 
 func act(action Action, path string) Op {

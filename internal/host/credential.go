@@ -14,6 +14,9 @@ import (
 // as that user. What it is told and what it answers never comes in an argument or a
 // file of ours, and a receipt knows the login's user name alone.
 //
+// An op names a Part and is recorded as one on a File is, see Entry. Remove has the
+// helper forget the login, or with Want.Exists leaves it, since it is somebody else's.
+//
 // A Look's Fact is for ParseCredential. Its Data holds the secret: keep it nowhere.
 const Credential Kind = "credential"
 
@@ -57,7 +60,7 @@ func bare(f Fact) Fact {
 // conceal leaves in a receipt what may be kept.
 func (r *Receipt) conceal(op Op, had Fact) {
 	switch r.After {
-	case "":
+	case "": // there is none
 	case had.Hash():
 		r.After = bare(had).Hash()
 	default:

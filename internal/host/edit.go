@@ -14,7 +14,8 @@ package host
 // for a part that is not in the record does nothing.
 const Edit Kind = "edit"
 
-// Record is what a machine keeps about a file with parts of ours.
+// Record is what a machine keeps about a file with parts of ours, or about a file or
+// a directory that is ours.
 type Record struct {
 	Parts    []string `json:"parts"`
 	Others   bool     `json:"others,omitempty"`   // somebody else has changed the file since

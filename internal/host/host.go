@@ -49,8 +49,9 @@ type Fact struct {
 	// Foreign says that the thing exists but is not what its kind expects: a
 	// directory where a file should be, a container of somebody else.
 	Foreign string `json:"foreign,omitempty"`
-	// Edit is, for a file of kind Edit that holds parts of ours, what is recorded
-	// about it. It is no part of the Hash.
+	// Edit is what the machine itself has recorded of our doing: for a file of kind
+	// Edit, the parts of ours in it; for a File or a Dir, those that made it. Nil if
+	// there are none. It is no part of the Hash.
 	Edit *Record `json:"edit,omitempty"`
 }
 
@@ -96,7 +97,8 @@ type Op struct {
 	// OnlyIf names things of the same batch: the op is carried out only if one
 	// of their ops changed something. Empty means always.
 	OnlyIf []Ref `json:"onlyIf,omitempty"`
-	// Part is for the kind Edit alone; see there.
+	// Part has the machine keep a record of what the op is about: see Edit for that
+	// kind, Entry for File and Dir.
 	Part string `json:"part,omitempty"`
 }
 

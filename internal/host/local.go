@@ -42,6 +42,10 @@ func (l *Local) Look(ctx context.Context, refs []Ref) (Facts, error) {
 	facts := make(Facts, len(refs))
 	var sh shellOnce
 	defer sh.close()
+	ledger, err := l.ledger()
+	if err != nil {
+		return nil, err
+	}
 	for _, ref := range refs {
 		if _, seen := facts[ref]; seen {
 			continue
@@ -53,7 +57,7 @@ func (l *Local) Look(ctx context.Context, refs []Ref) (Facts, error) {
 		if err != nil {
 			return nil, err
 		}
-		facts[ref] = fact
+		facts[ref] = noted(ledger, ref, fact)
 	}
 	return facts, nil
 }
@@ -70,6 +74,8 @@ func (l *Local) lookAt(ctx context.Context, ref Ref, sh *shellOnce) (Fact, error
 		return lookLink(ref.Path)
 	case Source:
 		return lookSource(ref.Path)
+	case Act:
+		return Fact{}, nil
 	case Edit, Runtime, Credential:
 		return l.lookInShell(ctx, ref, sh)
 	}
@@ -116,7 +122,7 @@ func (b *batch) one(ctx context.Context, op Op) (Receipt, error) {
 	if len(op.OnlyIf) > 0 && !b.anyChanged(op.OnlyIf) {
 		return r, nil
 	}
-	if op.Kind == Edit || op.Kind == Act || op.Kind == Credential {
+	if op.Kind == Edit || op.Kind == Act || op.Kind == Credential || op.Part != "" && (op.Kind == File || op.Kind == Dir) {
 		return b.oneInShell(ctx, op)
 	}
 	before, err := b.look(ctx, op.Ref)

@@ -52,13 +52,21 @@ func (r *remote) Look(ctx context.Context, refs []Ref) (Facts, error) {
 	defer r.mu.Unlock()
 	var req request
 	var asked []Ref
+	ledger := false
 	facts := make(Facts, len(refs))
 	for _, ref := range refs {
 		if _, twice := facts[ref]; twice {
 			continue
 		}
 		facts[ref] = Fact{}
+		if ref.Kind == Act {
+			continue
+		}
 		asked = append(asked, ref)
+		if !ledger && ref.Kind.noted() {
+			ledger = true
+			req.ledger()
+		}
 		req.look(ref)
 	}
 	if len(asked) == 0 {
@@ -66,11 +74,20 @@ func (r *remote) Look(ctx context.Context, refs []Ref) (Facts, error) {
 	}
 	err := r.talk(ctx, &req, func() error {
 		var failed error
+		var entries []Entry
 		for _, ref := range asked {
+			if ledger && ref.Kind.noted() {
+				ledger = false
+				var err error
+				if entries, err = r.in.ledger(); err != nil {
+					return err
+				}
+			}
 			fact, err := r.looked(ref)
 			if err != nil {
 				return err
 			}
+			fact = noted(entries, ref, fact)
 			if facts[ref], err = seen(ref, fact); err != nil && failed == nil {
 				failed = err
 			}

@@ -70,13 +70,17 @@ func (r *remote) batch(ops []Op) (*request, int) {
 }
 
 func refusal(op Op) error {
-	switch op.Kind {
-	case File, Dir, Link, Act, Credential:
-		return nil
-	case Edit:
-		if op.Part == "" || strings.ContainsAny(op.Part, " \t\r\n") {
+	must := op.Kind == Edit || op.Kind == Credential
+	if must || op.Part != "" {
+		if op.Part == "" && must || strings.ContainsAny(op.Part, " \t\r\n") {
 			return fmt.Errorf("%s: %q is no name for a part", op.Path, op.Part)
 		}
+		if strings.Contains(op.Path, "\n") {
+			return fmt.Errorf("%q: the record of our doing takes no such path", op.Path)
+		}
+	}
+	switch op.Kind {
+	case File, Dir, Link, Act, Edit, Credential:
 		return nil
 	case Source, Runtime:
 		return fmt.Errorf("%s is not ours to change", op.Path)

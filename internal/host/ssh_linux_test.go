@@ -19,6 +19,7 @@ func TestContractOverSSH(t *testing.T) {
 	h, err := s.dial(t, "root", s.options())
 	must(t, err)
 	contract(t, func(*testing.T) host.Host { return h })
+	ledgerContract(t, func(*testing.T) host.Host { return h })
 }
 
 // works looks at a file and writes another.

@@ -40,6 +40,9 @@ func (r *request) block(data []byte) {
 	}
 }
 
+// ledger asks for what is noted of files and directories.
+func (r *request) ledger() { r.WriteString("ledger\n") }
+
 func (r *request) look(ref Ref) {
 	fmt.Fprintf(r, "look %s\n", ref.Kind)
 	r.value(ref.Path)
@@ -49,13 +52,17 @@ func (r *request) look(ref Ref) {
 // are the numbers of ops before it.
 func (r *request) op(i int, op Op, known string, onlyIf, same []int) {
 	sum := sha256.Sum256(op.Want.Data)
+	want := op.Want.Hash()
+	if op.Kind == Credential {
+		want = bare(op.Want).Hash() // it goes into the ledger
+	}
 	exists := 0
 	if op.Want.Exists {
 		exists = 1
 	}
 	fmt.Fprintf(r, "do\n%d %s %s %o %d %d %d %s %s %s %s %04o\n", i, op.Kind, op.Action,
 		op.Want.Mode.Perm(), op.Want.UID, op.Want.GID, exists, hex.EncodeToString(sum[:]),
-		orDash(op.Want.Hash()), orDash(op.Before), orDash(known), fs.ModePerm&^op.Want.Mode.Perm())
+		orDash(want), orDash(op.Before), orDash(known), fs.ModePerm&^op.Want.Mode.Perm())
 	fmt.Fprintf(r, "%s\n%s\n", numbers(onlyIf), numbers(same))
 	r.value(op.Path)
 	r.value(op.Part)
@@ -125,6 +132,15 @@ func (a *answers) fact(words string) (Fact, error) {
 		return Fact{}, fmt.Errorf("unexpected answer %q", line)
 	}
 	return fact, nil
+}
+
+// ledger reads the answer to a request for it.
+func (a *answers) ledger() ([]Entry, error) {
+	line, body, err := a.next()
+	if err == nil && line != "ledger" {
+		err = fmt.Errorf("unexpected answer %q", line)
+	}
+	return ParseLedger(Fact{Data: body}), err
 }
 
 // unBase64 returns nil for nothing, as reading an absent thing does.

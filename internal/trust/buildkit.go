@@ -14,14 +14,14 @@ func buildkitdTOML(s Store, r Registry, c Client, opts Options, upstream string)
 	p := Placement{Store: s, Effect: Restart}
 	if !c.root() {
 		base, uid, gid = c.Home+"/.config/buildkit", c.UID, c.GID
-		p.Steps = dirs(uid, gid, c.Home+"/.config")
+		p.Steps = r.dirs(uid, gid, c.Home+"/.config")
 	}
-	p.Steps = append(p.Steps, dirs(uid, gid, base)...)
+	p.Steps = append(p.Steps, r.dirs(uid, gid, base)...)
 	ca := ""
 	if !r.Plain && len(r.CA) > 0 {
-		p.Steps = append(p.Steps, dirs(uid, gid, base+"/certs.d", base+"/certs.d/"+r.Address())...)
+		p.Steps = append(p.Steps, r.dirs(uid, gid, base+"/certs.d", base+"/certs.d/"+r.Address())...)
 		ca = base + "/certs.d/" + r.Address() + "/ca.crt"
-		p.Steps = append(p.Steps, p.ca(r, c, ca, uid, gid))
+		p.Steps = append(p.Steps, p.ca(r, ca, uid, gid))
 	}
 	p.Path = base + "/buildkitd.toml"
 	p.Steps = append(p.Steps, Edit{

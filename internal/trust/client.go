@@ -18,16 +18,16 @@ type Client struct {
 	// DockerConfig is .docker/config.json of the user who logged in, if LoginReads was
 	// asked for.
 	DockerConfig *host.Fact
+	// DaemonConfig is /etc/docker/daemon.json.
+	DaemonConfig []byte
 	// K3sServer and RKE2Server tell a server from an agent.
 	K3sServer, RKE2Server bool
-	// Placed are paths that regctl has placed before, by the record of this client:
-	// a file there is ours whatever it holds.
-	Placed map[string]bool
 }
 
 const (
 	containerdConfig = "/etc/containerd/config.toml"
 	sysconfigDocker  = "/etc/sysconfig/docker"
+	daemonConfig     = "/etc/docker/daemon.json"
 )
 
 // Reads lists what SeenClient must be given.
@@ -36,6 +36,7 @@ func Reads() []host.Ref {
 		host.MachineRef(),
 		{Kind: host.Source, Path: containerdConfig},
 		{Kind: host.Source, Path: sysconfigDocker},
+		{Kind: host.Source, Path: daemonConfig},
 		{Kind: host.Dir, Path: "/var/lib/rancher/k3s/server"},
 		{Kind: host.Dir, Path: "/var/lib/rancher/rke2/server"},
 	}
@@ -48,6 +49,7 @@ func SeenClient(seen host.Facts) Client {
 		Machine:          host.ParseMachine(seen[host.MachineRef()]),
 		ContainerdConfig: at(host.Source, containerdConfig).Data,
 		Sysconfig:        at(host.Source, sysconfigDocker).Data,
+		DaemonConfig:     at(host.Source, daemonConfig).Data,
 		K3sServer:        at(host.Dir, "/var/lib/rancher/k3s/server").Exists,
 		RKE2Server:       at(host.Dir, "/var/lib/rancher/rke2/server").Exists,
 	}
@@ -88,7 +90,7 @@ func (c Client) daemonJSON() string {
 	if paths := c.flag("--config-file"); len(paths) > 0 {
 		return paths[len(paths)-1]
 	}
-	return "/etc/docker/daemon.json"
+	return daemonConfig
 }
 
 // root reports whether files of the whole system can be written.

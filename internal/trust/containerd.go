@@ -27,15 +27,15 @@ func hostsTOML(s Store, r Registry, c Client, opts Options, namespace string) (P
 		return p, named(containerdConfig, err)
 	}
 	dir := base + "/" + namespace
-	p.Steps = dirs(0, 0, "/etc/containerd", base, dir)
+	p.Steps = r.dirs(0, 0, "/etc/containerd", base, dir)
 	ca := ""
 	if !r.Plain && len(r.CA) > 0 {
 		own := base + "/" + r.Address()
 		if own != dir {
-			p.Steps = append(p.Steps, dirs(0, 0, own)...)
+			p.Steps = append(p.Steps, r.dirs(0, 0, own)...)
 		}
 		ca = own + "/ca.crt"
-		p.Steps = append(p.Steps, p.ca(r, c, ca, 0, 0))
+		p.Steps = append(p.Steps, p.ca(r, ca, 0, 0))
 	}
 	p.Path = dir + "/hosts.toml"
 	p.Steps = append(p.Steps, Edit{Path: p.Path, Mode: 0o644, Editor: HostsTOML{r.Address(), r.URL(), namespace != r.Address(), ca}})

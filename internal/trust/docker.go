@@ -16,25 +16,25 @@ func docker(r Registry, c Client, _ Options) (Placement, error) {
 		return Placement{}, fault.Fail("log in as root or as a user with sudo", "/etc/docker is root's")
 	}
 	p := Placement{Store: Docker, Effect: Now}
-	p.Steps = dirs(0, 0, "/etc/docker", "/etc/docker/certs.d")
-	p.certsD(r, c, "/etc/docker/certs.d", 0, 0)
+	p.Steps = r.dirs(0, 0, "/etc/docker", "/etc/docker/certs.d")
+	p.certsD(r, "/etc/docker/certs.d", 0, 0)
 	return p, nil
 }
 
 // certsD adds the CA to a folder of the certs.d kind.
-func (p *Placement) certsD(r Registry, c Client, base string, uid, gid int) {
+func (p *Placement) certsD(r Registry, base string, uid, gid int) {
 	for _, name := range r.names() {
 		dir := base + "/" + name
-		p.Steps = append(p.Steps, dirs(uid, gid, dir)...)
-		p.Steps = append(p.Steps, p.ca(r, c, dir+"/ca.crt", uid, gid))
+		p.Steps = append(p.Steps, r.dirs(uid, gid, dir)...)
+		p.Steps = append(p.Steps, p.ca(r, dir+"/ca.crt", uid, gid))
 	}
 }
 
-func (p *Placement) ca(r Registry, c Client, path string, uid, gid int) step.Step {
+func (p *Placement) ca(r Registry, path string, uid, gid int) step.Step {
 	if p.Path == "" {
 		p.Path = path
 	}
-	return place{path: path, data: r.CA, uid: uid, gid: gid, id: r.Address(), placed: c.Placed[path]}
+	return place{path: path, data: r.CA, uid: uid, gid: gid, id: r.Address(), store: p.Store}
 }
 
 // needCA refuses a store of CAs for a registry that has none to place.

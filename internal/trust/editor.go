@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
-	"strconv"
-	"strings"
 
 	"github.com/regctl/regctl/internal/fault"
 )
@@ -24,49 +22,6 @@ type Editor interface {
 	Has(data []byte) bool
 	// Part names what the editor puts in, as one line; FromPart is its inverse.
 	Part() string
-}
-
-// partName joins a part's words. It has no white space, which a host's record of
-// parts does not take.
-func partName(words ...string) string {
-	escape := strings.NewReplacer("%", "%25", ",", "%2C", " ", "%20", "\t", "%09")
-	for i, w := range words {
-		words[i] = escape.Replace(w)
-	}
-	return strings.Join(words, ",")
-}
-
-// FromPart gives the editor that put a part into a file, so that an undo needs
-// the part's name and nothing else.
-func FromPart(part string) (Editor, error) {
-	plain := strings.NewReplacer("%25", "%", "%2C", ",", "%20", " ", "%09", "\t")
-	words := strings.Split(part, ",")
-	for i, w := range words {
-		words[i] = plain.Replace(w)
-	}
-	w := words[1:]
-	switch fmt.Sprint(words[0], len(w)) {
-	case "insecure-registries1", "registry-mirrors1":
-		return DaemonJSON{List(words[0]), w[0]}, nil
-	case "hosts3":
-		return HostsLine{ID: w[0], Host: w[1], IP: w[2]}, nil
-	case "flag2":
-		return ShellFlag{Var: w[0], Address: w[1]}, nil
-	case "config_path3":
-		major, err := strconv.Atoi(w[1])
-		return ConfigPath{ID: w[0], Major: major, Dir: w[2]}, err
-	case "hosts.toml4":
-		return HostsTOML{ID: w[0], URL: w[1], Mirror: w[2] == "mirror", CA: w[3]}, nil
-	case "buildkitd.toml4":
-		return BuildKitTOML{Address: w[0], Upstream: w[1], Plain: w[2] == "http", CA: w[3]}, nil
-	case "registries.yaml4":
-		return RegistriesYAML{ID: w[0], URL: w[1], Upstream: w[2], CA: w[3]}, nil
-	case "docker-auth1":
-		return DockerAuth{Address: w[0]}, nil
-	case "file1":
-		return whole{id: w[0]}, nil
-	}
-	return nil, fmt.Errorf("no editor is known for the part %q", part)
 }
 
 func orDash(s string) string {

@@ -18,17 +18,17 @@ func insecureDocker(r Registry, c Client, opts Options) (Placement, error) {
 	if len(c.flag("--insecure-registry")) > 0 {
 		return p, fault.Fail("use --store legacy", "dockerd runs with the flag --insecure-registry and would not start with insecure-registries in %s as well", p.Path)
 	}
-	return p, p.daemonJSON(DaemonJSON{InsecureRegistries, r.Address()}, c, opts, quote(r.Address()))
+	return p, p.daemonJSON(r, DaemonJSON{InsecureRegistries, r.Address()}, c, opts, quote(r.Address()))
 }
 
 // daemonJSON adds the edit of daemon.json and what makes dockerd notice; shows is
 // what docker info says afterwards.
-func (p *Placement) daemonJSON(e DaemonJSON, c Client, opts Options, shows string) error {
+func (p *Placement) daemonJSON(r Registry, e DaemonJSON, c Client, opts Options, shows string) error {
 	if !c.root() {
 		return fault.Fail("log in as root or as a user with sudo", "%s is root's", p.Path)
 	}
-	if p.Path == "/etc/docker/daemon.json" {
-		p.Steps = append(p.Steps, dirs(0, 0, "/etc/docker")...)
+	if p.Path == daemonConfig {
+		p.Steps = append(p.Steps, r.dirs(0, 0, "/etc/docker")...)
 	}
 	p.Steps = append(p.Steps, Edit{
 		Path: p.Path, Mode: 0o644, Editor: e,
@@ -80,7 +80,7 @@ func insecureRootless(r Registry, c Client, _ Options) (Placement, error) {
 	}
 	base := home + "/.config/docker"
 	p.Path = base + "/daemon.json"
-	p.Steps = dirs(c.LoginUID, c.LoginGID, home+"/.config", base)
+	p.Steps = r.dirs(c.LoginUID, c.LoginGID, home+"/.config", base)
 	p.Steps = append(p.Steps, Edit{Path: p.Path, Mode: 0o644, UID: c.LoginUID, GID: c.LoginGID, Editor: DaemonJSON{InsecureRegistries, r.Address()}})
 	return p, nil
 }

@@ -17,12 +17,12 @@ func registriesYAML(s Store, r Registry, c Client, opts Options, upstream string
 	}
 	dir, service := c.k3s()
 	p := Placement{Store: s, Effect: Restart, Path: dir + "/registries.yaml"}
-	p.Steps = dirs(0, 0, "/etc/rancher", dir)
+	p.Steps = r.dirs(0, 0, "/etc/rancher", dir)
 	ca := ""
 	if !r.Plain && len(r.CA) > 0 {
-		p.Steps = append(p.Steps, dirs(0, 0, dir+"/certs.d", dir+"/certs.d/"+r.Address())...)
+		p.Steps = append(p.Steps, r.dirs(0, 0, dir+"/certs.d", dir+"/certs.d/"+r.Address())...)
 		ca = dir + "/certs.d/" + r.Address() + "/ca.crt"
-		p.Steps = append(p.Steps, p.ca(r, c, ca, 0, 0))
+		p.Steps = append(p.Steps, p.ca(r, ca, 0, 0))
 		p.Path = dir + "/registries.yaml"
 	}
 	p.Steps = append(p.Steps, Edit{

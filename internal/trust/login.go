@@ -41,10 +41,10 @@ func (l Login) check() error {
 // LoginReads lists what SeenClient must be given besides, for Options.Login.
 func LoginReads() []host.Ref { return []host.Ref{host.LoginDockerConfigRef()} }
 
-// login stores the credentials where Docker's client of the user who logged in looks
+// loginStore stores the credentials where Docker's client of the user who logged in looks
 // for them: with the credential helper that its config.json names, else in that file,
 // which podman reads too.
-func login(r Registry, c Client, opts Options) (Placement, error) {
+func loginStore(r Registry, c Client, opts Options) (Placement, error) {
 	p := Placement{Store: LoginStore, Effect: Now}
 	if err := opts.Login.check(); err != nil {
 		return p, err
@@ -74,7 +74,7 @@ func login(r Registry, c Client, opts Options) (Placement, error) {
 		reader = fmt.Sprintf("every user whom its mode %04o lets read it", mode)
 	}
 	p.Warnings = []string{fmt.Sprintf("the password is base64 in %s: %s has it; a credential helper avoids that", p.Path, reader)}
-	p.Steps = []step.Step{keepDir{at.dir(), 0o700, at.uid, at.gid}, loginFile{at}}
+	p.Steps = []step.Step{keepDir{at.dir(), 0o700, at.uid, at.gid, at.address}, loginFile{at}}
 	return p, nil
 }
 

@@ -25,7 +25,7 @@ import (
 
 // The passwords that the registry takes from the user ci.
 const (
-	firstSecret = "Sesam öffne'dich $(id) \"1\""
+	firstSecret = "Sesam öffne'dich $(id)"
 	nextSecret  = "an0ther-secret"
 )
 
@@ -106,16 +106,17 @@ func reach(t *testing.T, fleet *testfleet.Fleet, i int, r Registry) onFleet {
 	return onFleet{t, h, ssh, r, home}
 }
 
-func (f onFleet) client() Client {
+func (f onFleet) client() (Client, []host.Entry) {
 	f.Helper()
-	seen, err := f.ssh.Look(f.Context(), append(Reads(), LoginReads()...))
+	seen, err := f.ssh.Look(f.Context(), append(Reads(), host.LoginDockerConfigRef(), host.LedgerRef()))
 	mustBe(f.T, err)
-	return SeenClient(seen)
+	return SeenClient(seen), host.ParseLedger(seen[host.LedgerRef()])
 }
 
 func (f onFleet) plan(login Login) ([]Placement, step.Planned, error) {
 	f.Helper()
-	placed, err := Plan(f.r, f.client(), []Store{Docker}, Options{Login: &login})
+	c, _ := f.client()
+	placed, err := Plan(f.r, c, []Store{Docker}, Options{Login: &login})
 	if err != nil {
 		return nil, step.Planned{}, err
 	}
@@ -124,7 +125,7 @@ func (f onFleet) plan(login Login) ([]Placement, step.Planned, error) {
 }
 
 // trust stores a login, and sees that nothing is left to do and nothing was shown.
-func (f onFleet) trust(login Login) (Placement, []host.Receipt) {
+func (f onFleet) trust(login Login) Placement {
 	f.Helper()
 	placed, planned, err := f.plan(login)
 	if err != nil {
@@ -140,7 +141,7 @@ func (f onFleet) trust(login Login) (Placement, []host.Receipt) {
 	if err != nil || !again.Empty() {
 		f.Errorf("a second plan: %v, %+v", err, again.Items())
 	}
-	return last, receipts
+	return last
 }
 
 // bareReceipts are receipts as they are kept: without contents.
@@ -154,12 +155,16 @@ func bareReceipts(all []host.Receipt) []host.Receipt {
 	return all
 }
 
-func (f onFleet) untrust(receipts ...host.Receipt) {
+// untrust takes back what a store placed, or all if that is "".
+func (f onFleet) untrust(only Store) {
 	f.Helper()
-	planned, err := step.Plan(f.Context(), f.ssh, Undo(f.client(), receipts))
+	c, entries := f.client()
+	placed, err := Undo(c, entries, []string{f.r.Address()}, Options{})
 	mustBe(f.T, err)
-	_, err = step.Run(f.Context(), f.ssh, planned, noJournal{})
-	mustBe(f.T, err)
+	if only != "" {
+		placed = slices.DeleteFunc(placed, func(p Placement) bool { return p.Store != only })
+	}
+	carryOut(f.T, f.ssh, steps(placed))
 }
 
 // as runs a command as the user who logs in.
@@ -181,6 +186,14 @@ func (f onFleet) pushes() {
 	f.mustAs("docker push -q " + image + " && docker rmi " + image + " && docker pull -q " + image)
 }
 
+// podmanToo sees that the real podman has the login of ci, and clears up after it.
+func (f onFleet) podmanToo() {
+	f.Helper()
+	if got := f.mustAs("podman login --get-login " + f.r.Address() + "; rm -rf ~/.local ~/.config"); !strings.HasSuffix("\n"+got, "\nci") {
+		f.Errorf("podman is logged in as %q", got)
+	}
+}
+
 // mayNot sees that without a login there is no pull.
 func (f onFleet) mayNot() {
 	f.Helper()
@@ -199,8 +212,8 @@ func (f onFleet) holding(login Login) string {
 func TestLoginOnAFleet(t *testing.T) {
 	const theirs = "{\r\n  \"psFormat\": \"dück\",\r\n  \"auths\": {\r\n    \"other.test\": {\"auth\": \"dTpw\"}\r\n  }\r\n}"
 	fleet := testfleet.New(t, slices.Concat(
-		testfleet.Hosts(1, testfleet.Docker),
-		testfleet.Hosts(1, testfleet.Docker, testfleet.Sudo, testfleet.File("/home/ops/.docker/config.json", theirs)),
+		testfleet.Hosts(1, testfleet.Docker, testfleet.Podman),
+		testfleet.Hosts(1, testfleet.Docker, testfleet.Podman, testfleet.Sudo, testfleet.File("/home/ops/.docker/config.json", theirs)),
 	)...)
 	r := withLogins(t, fleet)
 	for i := range 2 {
@@ -210,11 +223,12 @@ func TestLoginOnAFleet(t *testing.T) {
 		config := f.home + "/.docker/config.json"
 
 		login := Login{"ci", secret.New(firstSecret)}
-		p, receipts := f.trust(login)
+		p := f.trust(login)
 		if p.Store != LoginStore || p.Path != config || p.Effect != Now || len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0], "base64 in "+config) {
 			t.Errorf("%+v", p)
 		}
 		f.pushes()
+		f.podmanToo()
 		if got := f.holding(login); got != config {
 			t.Errorf("the password is in %q", got)
 		}
@@ -226,15 +240,15 @@ func TestLoginOnAFleet(t *testing.T) {
 			t.Errorf("%s: %s", config, got)
 		}
 
-		f.untrust(receipts...)
+		f.untrust("")
 		if diff := before.Diff(f.h.Tree()); len(diff) > 0 {
 			t.Errorf("not as before:\n%s", strings.Join(diff, "\n"))
 		}
 
-		_, receipts = f.trust(login)
+		f.trust(login)
 		// The password changes, and Docker's own client writes the file meanwhile.
 		next := Login{"deploy", secret.New(nextSecret)}
-		_, more := f.trust(next)
+		f.trust(next)
 		f.pushes()
 		if i == 1 {
 			f.mustAs("docker logout other.test")
@@ -242,9 +256,9 @@ func TestLoginOnAFleet(t *testing.T) {
 		if got := f.holding(login) + f.holding(next); got != config {
 			t.Errorf("the passwords are in %q", got)
 		}
-		f.untrust(slices.DeleteFunc(slices.Concat(receipts, more), func(r host.Receipt) bool { return !strings.Contains(r.Path, ".docker") })...)
+		f.untrust(LoginStore)
 		f.mayNot()
-		f.untrust(receipts...)
+		f.untrust("")
 		if got := f.holding(next); got != "" {
 			t.Errorf("the password is still in %q", got)
 		}
@@ -284,7 +298,7 @@ esac
 func TestLoginWithAHelper(t *testing.T) {
 	const config = `{"credsStore": "other", "credHelpers": {"registry.test:PORT": "kept_1"}}`
 	fleet := testfleet.New(t, slices.Concat(
-		testfleet.Hosts(1, testfleet.Docker, testfleet.File("/usr/local/bin/docker-credential-kept_1", helper)),
+		testfleet.Hosts(1, testfleet.Docker, testfleet.Podman, testfleet.File("/usr/local/bin/docker-credential-kept_1", helper)),
 		testfleet.Hosts(1, testfleet.Docker, testfleet.Sudo, testfleet.Podman, testfleet.File("/usr/local/bin/docker-credential-kept_1", helper)),
 	)...)
 	r := withLogins(t, fleet)
@@ -298,7 +312,7 @@ func TestLoginWithAHelper(t *testing.T) {
 		before := f.h.Tree()
 
 		login := Login{"ci", secret.New(firstSecret)}
-		p, receipts := f.trust(login)
+		p := f.trust(login)
 		if p.Store != LoginStore || p.Path != "docker-credential-kept_1" || len(p.Warnings) != 0 {
 			t.Errorf("%+v", p)
 		}
@@ -310,9 +324,31 @@ func TestLoginWithAHelper(t *testing.T) {
 		if got := f.h.Run("cd " + f.home + "/.docker && cat config.json"); got != strings.ReplaceAll(config, "PORT", fmt.Sprint(r.Port)) {
 			t.Errorf("config.json is %s", got)
 		}
-		t.Log(f.as("podman login --get-login " + r.Address()))
-		t.Log(f.h.Run("cat /tmp/argv*"))
-		_ = receipts
-		_ = before
+		if got := f.holding(login); got != kept {
+			t.Errorf("the password is in %q", got)
+		}
+		f.podmanToo()
+
+		// Another password; then somebody else logs in, and later we do.
+		next := Login{"deploy", secret.New(nextSecret)}
+		f.trust(next)
+		f.pushes()
+		f.untrust(LoginStore)
+		f.mayNot()
+		if got := f.holding(login) + f.holding(next); got != "" {
+			t.Errorf("a password is still in %q", got)
+		}
+		f.untrust("")
+		f.h.Run("rmdir " + f.home + "/.kept")
+		if diff := before.Diff(f.h.Tree()); len(diff) > 0 {
+			t.Errorf("not as before:\n%s", strings.Join(diff, "\n"))
+		}
+		argv := f.h.Run("cat /tmp/argv-" + f.h.User)
+		if strings.Count(argv, "kept_1 store") == 0 || strings.Contains(argv, firstSecret) || strings.Contains(argv, nextSecret) || strings.Contains(argv, login.auth()) {
+			t.Errorf("what was started: %s", argv)
+		}
+		if out := f.h.Run("stat -c %U /tmp/argv-* | sort -u"); out != f.h.User { // podman's user namespace calls it root
+			t.Errorf("the helper ran as %s", out)
+		}
 	}
 }

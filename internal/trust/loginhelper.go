@@ -48,9 +48,52 @@ func (l loginHelper) Plan(seen host.Facts) (step.Change, error) {
 	}, nil
 }
 
+// forgetLogin has a helper forget what the client's ledger has as ours.
+type forgetLogin struct {
+	ref  host.Ref
+	part string
+}
+
+// Name implements step.Step.
+func (f forgetLogin) Name() string { return "docker-credential-" + helperIn(f.ref) }
+
+// Reads implements step.Step.
+func (f forgetLogin) Reads() []host.Ref { return []host.Ref{f.ref} }
+
+// Plan implements step.Step. The login of somebody who has logged in since stays, and
+// so does what a helper keeps that has gone.
+func (f forgetLogin) Plan(seen host.Facts) (step.Change, error) {
+	old := seen[f.ref]
+	if !old.Edit.Has(f.part) {
+		return step.Change{}, nil
+	}
+	// The op is carried out for the ledger's sake, even if nothing is there.
+	op := host.Op{Ref: f.ref, Action: host.Remove, Before: old.Hash(), Part: f.part}
+	c := step.Change{Ops: []host.Op{op}}
+	if !old.Exists || old.Foreign == host.NoHelper {
+		return c, nil
+	}
+	is, err := askedHelper(f.ref, old)
+	if err != nil {
+		return step.Change{}, err
+	}
+	if old.Edit.Others {
+		c.Ops[0].Want = host.Fact{Exists: true}
+		return c, nil
+	}
+	registry, _ := PartOf(f.part)
+	c.Items = []step.Item{{Target: f.Name(), Action: host.Remove, Diff: fmt.Sprintf("(login of %s for %s)\n", is.User, registry)}}
+	return c, nil
+}
+
+func helperIn(ref host.Ref) string {
+	helper, _, _ := strings.Cut(ref.Path, " ")
+	return helper
+}
+
 // askedHelper is what a helper said that it keeps.
 func askedHelper(ref host.Ref, f host.Fact) (Login, error) {
-	helper, _, _ := strings.Cut(ref.Path, " ")
+	helper := helperIn(ref)
 	hint := "see that docker-credential-" + helper + " works there for that user, or take it out of their .docker/config.json"
 	if f.Foreign != "" {
 		return Login{}, fault.Fail(hint, "docker-credential-%s: %s", helper, f.Foreign)

@@ -14,18 +14,20 @@ import (
 )
 
 // memory is a host of maps, with the rules of package host: originals of edited
-// files are kept, and come back when the last part leaves.
+// files are kept, and come back when the last part leaves; what is made under a part
+// is noted.
 type memory struct {
 	machine   string
 	files     map[string]host.Fact
 	dirs      map[string]bool
 	originals map[string]host.Fact
 	parts     map[string][]string
+	noted     []host.Entry
 	acts      []string
 }
 
 func newMemory(machine string, files map[string]string) *memory {
-	m := &memory{machine, map[string]host.Fact{}, map[string]bool{"/": true}, map[string]host.Fact{}, map[string][]string{}, nil}
+	m := &memory{machine, map[string]host.Fact{}, map[string]bool{"/": true}, map[string]host.Fact{}, map[string][]string{}, nil, nil}
 	for name, text := range files {
 		m.files[name] = host.Fact{Exists: true, Data: []byte(text), Mode: 0o640, UID: 7}
 		for dir := path.Dir(name); dir != "/"; dir = path.Dir(dir) {
@@ -47,8 +49,13 @@ func (m *memory) Look(_ context.Context, refs []host.Ref) (host.Facts, error) {
 		switch r.Kind {
 		case host.Runtime:
 			f = host.Fact{Exists: true, Data: []byte(m.machine)}
+			if r == host.LedgerRef() {
+				f.Data = m.ledger()
+			}
 		case host.Dir:
-			f = host.Fact{Exists: m.dirs[r.Path], Mode: 0o755}
+			f = host.Fact{Exists: m.dirs[r.Path], Mode: 0o755, Edit: m.record(r)}
+		case host.File:
+			f.Edit = m.record(r)
 		case host.Edit:
 			if parts := m.parts[r.Path]; len(parts) > 0 {
 				f.Edit = &host.Record{Parts: parts, Original: m.originals[r.Path].Hash()}
@@ -89,14 +96,25 @@ func (m *memory) carryOut(op host.Op) error {
 	if op.Action != host.Remove && !m.dirs[path.Dir(op.Path)] {
 		return fmt.Errorf("%s: its folder is missing", op.Path)
 	}
+	if op.Kind != host.Edit && op.Part == "" {
+		return fmt.Errorf("%s: nobody would know that it is ours", op.Path)
+	}
+	if op.Kind != host.Edit && op.Action != host.Remove {
+		m.noted = append(m.noted, host.Entry{Kind: op.Kind, Path: op.Path, Part: op.Part, Hash: op.Want.Hash()})
+	}
 	switch {
-	case op.Kind == host.Dir && op.Action == host.Remove:
+	case op.Kind != host.Edit && op.Action == host.Remove:
+		if m.record(op.Ref) == nil {
+			return fmt.Errorf("%s: not ours", op.Path)
+		}
 		for name := range m.files {
 			if strings.HasPrefix(name, op.Path+"/") {
 				return nil
 			}
 		}
+		m.noted = slices.DeleteFunc(m.noted, func(e host.Entry) bool { return refOf(e) == op.Ref })
 		delete(m.dirs, op.Path)
+		delete(m.files, op.Path)
 	case op.Kind == host.Dir:
 		m.dirs[op.Path] = true
 	case op.Kind == host.Edit && op.Action == host.Remove:
@@ -119,6 +137,32 @@ func (m *memory) carryOut(op host.Op) error {
 		m.put(op.Path, op.Want)
 	}
 	return nil
+}
+
+func (m *memory) record(ref host.Ref) *host.Record {
+	var parts []string
+	for _, e := range m.noted {
+		if refOf(e) == ref {
+			parts = append(parts, e.Part)
+		}
+	}
+	if parts == nil {
+		return nil
+	}
+	return &host.Record{Parts: parts}
+}
+
+func (m *memory) ledger() []byte {
+	var b strings.Builder
+	for _, e := range m.noted {
+		fmt.Fprintf(&b, "%s %s %s %s\n", e.Kind, e.Part, e.Hash, e.Path)
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.parts)) {
+		for _, part := range m.parts[name] {
+			fmt.Fprintf(&b, "edit %s - %s\n", part, name)
+		}
+	}
+	return []byte(b.String())
 }
 
 func (m *memory) put(name string, f host.Fact) {
@@ -156,11 +200,11 @@ func client(t *testing.T, m *memory) Client {
 }
 
 // trusting carries a plan out; a second plan must be empty.
-func trusting(t *testing.T, m *memory, r Registry, stores []Store, opts Options) ([]Placement, []host.Receipt, error) {
+func trusting(t *testing.T, m *memory, r Registry, stores []Store, opts Options) ([]Placement, error) {
 	t.Helper()
 	placed, err := Plan(r, client(t, m), stores, opts)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	before := maps.Clone(m.files)
 	planned, err := step.Plan(t.Context(), m, steps(placed))
@@ -168,17 +212,16 @@ func trusting(t *testing.T, m *memory, r Registry, stores []Store, opts Options)
 		if !maps.EqualFunc(before, m.files, func(a, b host.Fact) bool { return a.Hash() == b.Hash() }) {
 			t.Error("an error touched files")
 		}
-		return nil, nil, err
+		return nil, err
 	}
-	receipts, err := step.Run(t.Context(), m, planned, noJournal{})
-	if err != nil {
+	if _, err := step.Run(t.Context(), m, planned, noJournal{}); err != nil {
 		t.Fatal(err)
 	}
 	again, err := step.Plan(t.Context(), m, steps(placed))
 	if err != nil || !again.Empty() {
 		t.Errorf("a second plan is not empty: %v %+v", err, again.Items())
 	}
-	return placed, receipts, nil
+	return placed, nil
 }
 
 func steps(placed []Placement) []step.Step {
@@ -189,13 +232,36 @@ func steps(placed []Placement) []step.Step {
 	return all
 }
 
-func untrusting(t *testing.T, m *memory, receipts []host.Receipt) {
+// entries are all that the host has recorded.
+func entries(t *testing.T, h host.Host) []host.Entry {
 	t.Helper()
-	planned, err := step.Plan(t.Context(), m, Undo(client(t, m), receipts))
+	seen, err := h.Look(t.Context(), []host.Ref{host.LedgerRef()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host.ParseLedger(seen[host.LedgerRef()])
+}
+
+// untrusting takes registries back; nothing of theirs is left to be taken back then.
+func untrusting(t *testing.T, m *memory, opts Options, registries ...Registry) []Placement {
+	t.Helper()
+	var addresses []string
+	for _, r := range registries {
+		addresses = append(addresses, r.Address())
+	}
+	placed, err := Undo(client(t, m), entries(t, m), addresses, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	planned, err := step.Plan(t.Context(), m, steps(placed))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := step.Run(t.Context(), m, planned, noJournal{}); err != nil {
 		t.Fatal(err)
 	}
+	if again, err := Undo(client(t, m), entries(t, m), addresses, opts); err != nil || len(again) > 0 {
+		t.Errorf("a second undo has something to do: %v, %+v", err, again)
+	}
+	return placed
 }

@@ -28,7 +28,7 @@ func mirrorDocker(r Registry, c Client, opts Options) (Placement, error) {
 	if len(c.flag("--registry-mirror")) > 0 {
 		return p, fault.Fail("add the mirror where that flag is set", "dockerd runs with the flag --registry-mirror and would not start with registry-mirrors in %s as well", p.Path)
 	}
-	return p, p.daemonJSON(DaemonJSON{RegistryMirrors, r.URL()}, c, opts, quote(r.URL()+"/"))
+	return p, p.daemonJSON(r, DaemonJSON{RegistryMirrors, r.URL()}, c, opts, quote(r.URL()+"/"))
 }
 
 // mirrorPodman names the registry as a mirror in a drop-in of our own.

@@ -22,7 +22,7 @@ func operatingSystem(r Registry, c Client, _ Options) (Placement, error) {
 	if err != nil {
 		return Placement{}, err
 	}
-	p := Placement{Store: OS, Effect: Now, Steps: dirs(0, 0, dir)}
+	p := Placement{Store: OS, Effect: Now, Steps: r.dirs(0, 0, dir)}
 	var refs []host.Ref
 	// One certificate a file, as update-ca-certificates wants it.
 	for i, cert := range certificates(r.CA) {
@@ -34,7 +34,7 @@ func operatingSystem(r Registry, c Client, _ Options) (Placement, error) {
 		if p.Path == "" {
 			p.Path = path
 		}
-		step := place{path: path, data: cert, id: r.Address(), placed: c.Placed[path]}
+		step := place{path: path, data: cert, id: r.Address(), store: OS}
 		p.Steps = append(p.Steps, step)
 		refs = append(refs, step.file(), step.edit())
 	}

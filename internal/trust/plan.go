@@ -42,7 +42,7 @@ func Plan(r Registry, c Client, stores []Store, opts Options) ([]Placement, erro
 		placed = append([]Placement{p}, placed...)
 	}
 	if opts.Login != nil {
-		p, err := login(r, c, opts)
+		p, err := loginStore(r, c, opts)
 		if err != nil {
 			return nil, err
 		}

@@ -19,8 +19,8 @@ func rootless(r Registry, c Client, _ Options) (Placement, error) {
 	p := Placement{Store: Rootless, Effect: Now}
 	uid, gid := c.LoginUID, c.LoginGID
 	base := home + "/.config/docker"
-	p.Steps = dirs(uid, gid, home+"/.config", base, base+"/certs.d")
-	p.certsD(r, c, base+"/certs.d", uid, gid)
+	p.Steps = r.dirs(uid, gid, home+"/.config", base, base+"/certs.d")
+	p.certsD(r, base+"/certs.d", uid, gid)
 	return p, nil
 }
 

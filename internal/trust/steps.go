@@ -15,6 +15,7 @@ type keepDir struct {
 	path     string
 	mode     fs.FileMode
 	uid, gid int
+	id       string // the address of the registry for which it is made
 }
 
 func (k keepDir) ref() host.Ref     { return host.Ref{Kind: host.Dir, Path: k.path} }
@@ -26,17 +27,27 @@ func (k keepDir) Plan(seen host.Facts) (step.Change, error) {
 	if old.Exists && (old.Foreign == "" || old.Foreign == "a symlink") {
 		return step.Change{}, nil
 	}
-	return step.MakeDir{Path: k.path, Mode: k.mode, UID: k.uid, GID: k.gid}.Plan(seen)
+	c, err := step.MakeDir{Path: k.path, Mode: k.mode, UID: k.uid, GID: k.gid}.Plan(seen)
+	return noted(c, partName("dir", k.id)), err
 }
 
-// place keeps a file of ours. Where somebody else's stands already, it is changed
-// as a foreign file is, so that the original comes back.
+// noted has the client note under a part what a change makes or takes away.
+func noted(c step.Change, part string) step.Change {
+	for i := range c.Ops {
+		c.Ops[i].Part = part
+	}
+	return c
+}
+
+// place keeps a file of ours, known as such by the client's ledger. Where somebody
+// else's stands already, it is changed as a foreign file is, so that the original
+// comes back; one that says the same is left alone.
 type place struct {
 	path     string
 	data     []byte
 	uid, gid int
 	id       string // the registry's address
-	placed   bool   // what is there is ours
+	store    Store
 }
 
 func (p place) file() host.Ref    { return host.Ref{Kind: host.File, Path: p.path} }
@@ -46,14 +57,19 @@ func (p place) Reads() []host.Ref { return []host.Ref{p.file(), p.edit()} }
 
 func (p place) Plan(seen host.Facts) (step.Change, error) {
 	old, as := seen[p.file()], seen[p.edit()]
-	part := whole{p.id, p.data}
-	if as.Edit.Has(part.Part()) || old.Exists && !p.placed && string(old.Data) != string(p.data) {
-		return Edit{Path: p.path, Editor: part, Mode: 0o644, UID: p.uid, GID: p.gid}.Plan(seen)
-	}
+	part := whole{p.id, p.store, p.data}
 	if old.Exists && old.Foreign == "" && string(old.Data) == string(p.data) {
 		return step.Change{}, nil // whoever's it is, mode and owner included
 	}
-	return step.WriteFile{Path: p.path, Data: p.data, Mode: 0o644, UID: p.uid, GID: p.gid}.Plan(seen)
+	if as.Edit != nil || old.Exists && old.Edit == nil {
+		return Edit{Path: p.path, Editor: part, Mode: 0o644, UID: p.uid, GID: p.gid}.Plan(seen)
+	}
+	name := part.Part()
+	if old.Edit != nil && !old.Edit.Has(name) {
+		name = old.Edit.Parts[0] // another store has placed it: it leaves with that
+	}
+	c, err := step.WriteFile{Path: p.path, Data: p.data, Mode: 0o644, UID: p.uid, GID: p.gid}.Plan(seen)
+	return noted(c, name), err
 }
 
 // Edit keeps a part of ours in a file of somebody else.
@@ -195,10 +211,10 @@ func needRestart(opts Options, service, why string) ([]host.Op, error) {
 }
 
 // dirs are the steps that make folders, the outer ones first.
-func dirs(uid, gid int, paths ...string) []step.Step {
+func (r Registry) dirs(uid, gid int, paths ...string) []step.Step {
 	var all []step.Step
 	for _, p := range paths {
-		all = append(all, keepDir{p, 0o755, uid, gid})
+		all = append(all, keepDir{p, 0o755, uid, gid, r.Address()})
 	}
 	return all
 }

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/regctl/regctl/internal/fault"
-	"github.com/regctl/regctl/internal/host"
 )
 
 const pemA = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -108,7 +107,7 @@ func TestStores(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			m := newMemory(c.machine, c.files)
 			before := m.tree()
-			placed, receipts, err := trusting(t, m, c.r, c.stores, c.opts)
+			placed, err := trusting(t, m, c.r, c.stores, c.opts)
 			if err != nil {
 				t.Fatalf("%v (hint: %s)", err, fault.Hint(err))
 			}
@@ -133,7 +132,7 @@ func TestStores(t *testing.T) {
 			if acts := strings.Join(m.acts, ", "); acts != c.acts {
 				t.Errorf("told: %s, want %s", acts, c.acts)
 			}
-			untrusting(t, m, receipts)
+			untrusting(t, m, c.opts, c.r)
 			if after := m.tree(); !maps.Equal(before, after) {
 				t.Errorf("not restored:\n%v\n%v", before, after)
 			}
@@ -171,7 +170,7 @@ func TestRefused(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			m := newMemory(c.machine, c.files)
 			before := m.tree()
-			_, _, err := trusting(t, m, c.r, c.stores, c.opts)
+			_, err := trusting(t, m, c.r, c.stores, c.opts)
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(fault.Hint(err), c.hint) {
 				t.Errorf("got %v (hint: %s)", err, fault.Hint(err))
 			}
@@ -182,51 +181,145 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestTwoRegistries has two registries in the same files, and each leave first.
+// TestTwoRegistries has two registries in the same files and folders, and each leave
+// first, or both at once.
 func TestTwoRegistries(t *testing.T) {
-	other := plain()
-	other.Port = 5001
+	tls := secure()
+	tls.Port = 5001
 	files := map[string]string{
 		"/etc/docker/daemon.json": "{\n  \"debug\": true\n}\n", "/etc/hosts": "127.0.0.1 localhost",
 		"/etc/rancher/k3s/registries.yaml": "configs:\n  x.test:\n    auth:\n      password: p\n",
 	}
-	for _, firstOut := range []int{0, 1} {
-		m := newMemory(debian+dockerd+v27+"tool k3s /x\ntool crictl /x\n", files)
-		before := m.tree()
-		var receipts [2][]host.Receipt
-		for i, r := range []Registry{plain(), other} {
-			var err error
-			if _, receipts[i], err = trusting(t, m, r, nil, Options{Restart: true, MapHost: "192.0.2.5"}); err != nil {
-				t.Fatal(err)
+	for _, empty := range []bool{false, true} {
+		for _, out := range [][][]Registry{{{plain()}, {tls}}, {{tls}, {plain()}}, {{plain(), tls}}} {
+			m := newMemory(debian+dockerd+v27+"tool k3s /x\ntool crictl /x\ntool podman /x\n", files)
+			if empty {
+				m = newMemory(m.machine, map[string]string{"/etc/hosts": ""})
 			}
-		}
-		untrusting(t, m, receipts[firstOut])
-		left := []Registry{other, plain()}[firstOut]
-		if !strings.Contains(string(m.files["/etc/docker/daemon.json"].Data), left.Address()) || !strings.Contains(string(m.files["/etc/containerd/config.toml"].Data), "config_path") {
-			t.Errorf("the other registry lost its entries: %s", m.files["/etc/docker/daemon.json"].Data)
-		}
-		untrusting(t, m, receipts[1-firstOut])
-		after := m.tree()
-		for _, tree := range []map[string]string{before, after} {
-			// Folders belong to whoever made them, and stay if the other came later.
-			maps.DeleteFunc(tree, func(name, _ string) bool { return strings.HasSuffix(name, "/") })
-		}
-		if !maps.Equal(before, after) {
-			t.Errorf("order %d: not restored:\n%v\n%v", firstOut, before, after)
+			before := m.tree()
+			opts := Options{Restart: true, MapHost: "192.0.2.5"}
+			for _, r := range []Registry{plain(), tls} {
+				if _, err := trusting(t, m, r, nil, opts); err != nil {
+					t.Fatal(err)
+				}
+			}
+			untrusting(t, m, opts, out[0]...)
+			if len(out) > 1 {
+				left := out[1][0].Address()
+				if !strings.Contains(string(m.files["/etc/hosts"].Data), left) || !m.dirs["/etc/containers"] || !strings.Contains(string(m.files["/etc/containerd/config.toml"].Data), "config_path") {
+					t.Errorf("%s lost its entries: %s", left, m.files["/etc/hosts"].Data)
+				}
+				untrusting(t, m, opts, out[1]...)
+			}
+			if after := m.tree(); !maps.Equal(before, after) || len(m.noted) > 0 {
+				t.Errorf("%v: not restored:\n%v\n%v\nnoted: %+v", out, before, after, m.noted)
+			}
 		}
 	}
 }
 
 func TestUndoReloads(t *testing.T) {
 	m := newMemory(debian+dockerd+v20, map[string]string{"/etc/docker/daemon.json": "{}"})
-	_, receipts, err := trusting(t, m, plain(), nil, Options{})
-	if err != nil {
+	if _, err := trusting(t, m, plain(), nil, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	m.acts = nil
-	untrusting(t, m, receipts)
+	untrusting(t, m, Options{}, plain())
 	if got := strings.Join(m.acts, ", "); got != `reload-dockerd, docker-info-lacks "registry.test:5000"` {
 		t.Errorf("told: %s", got)
+	}
+}
+
+// TestUndoThatNeedsARestart does it with leave to restart, and without.
+func TestUndoThatNeedsARestart(t *testing.T) {
+	mirrors := map[string]string{"/etc/docker/daemon.json": `{"registry-mirrors": ["https://m.test"], "insecure-registries": ["x.test"]}`}
+	for _, c := range []struct {
+		name, machine string
+		files         map[string]string
+		r             Registry
+		stores        []Store
+		pending, acts string
+	}{
+		{"a flag", debian + dockerd + v20 + flagged, map[string]string{"/etc/default/docker": "\n"}, plain(), nil, "restart docker", "restart-service docker"},
+		{"config_path", debian + "daemon containerd 8\ntool containerd /x\n", nil, secure(), nil, "restart containerd", "restart-service containerd"},
+		{"k3s", debian + "daemon k3s-server 7\n", nil, secure(), nil, "restart k3s", "restart-service k3s"},
+		{"rke2", debian + "daemon rke2 7\ntool rke2 /x\n", nil, secure(), nil, "restart rke2-agent", "restart-service rke2-agent"},
+		{"buildkit", debian + "daemon buildkitd 7\n", nil, secure(), nil, "restart buildkit", "restart-service buildkit"},
+		{"mirrors on Docker 20.10", debian + dockerd + v20, mirrors, plain(), nil, "restart docker", "restart-service docker"},
+		{"the OS", debian + dockerd + v20, nil, secure(), []Store{OS}, "restart dockerd", "update-ca-certificates"},
+		{"podman with CRI-O", debian + "daemon crio 7\n", nil, plain(), nil, "reload crio", ""},
+		{"rootless", rootUser, nil, plain(), nil, "systemctl --user reload docker", ""},
+	} {
+		for _, restart := range []bool{false, true} {
+			m := newMemory(c.machine, c.files)
+			if _, err := trusting(t, m, c.r, c.stores, Options{Restart: true}); err != nil {
+				t.Fatal(c.name, err)
+			}
+			m.acts = nil
+			placed := untrusting(t, m, Options{Restart: restart}, c.r)
+			pending, told := c.pending, c.acts
+			switch restarts := strings.HasPrefix(told, "restart"); {
+			case restart && restarts:
+				pending = ""
+			case restarts:
+				told = ""
+			}
+			if got := strings.Join(m.acts, ", "); got != told || placed[len(placed)-1].Pending != pending {
+				t.Errorf("%s, restart %v: told %q, pending %q", c.name, restart, got, placed[len(placed)-1].Pending)
+			}
+		}
+	}
+}
+
+// TestAdopted has runs that were cut short, and a CA that is replaced.
+func TestAdopted(t *testing.T) {
+	const path = "/etc/docker/certs.d/registry.test:5000/ca.crt"
+	renewed := secure()
+	renewed.CA = []byte(strings.ReplaceAll(pemA, "AAAA", "BBBB"))
+	m := newMemory(debian+dockerd+v20, nil)
+	before := m.tree()
+	if _, err := trusting(t, m, secure(), nil, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := trusting(t, m, renewed, nil, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(m.files[path].Data); got != string(renewed.CA) || len(m.originals) > 0 {
+		t.Errorf("the CA is %q", got)
+	}
+	delete(m.files, path) // noted and not written
+	untrusting(t, m, Options{}, secure())
+	if after := m.tree(); !maps.Equal(before, after) {
+		t.Errorf("not restored:\n%v\n%v", before, after)
+	}
+}
+
+func TestPartOf(t *testing.T) {
+	const a = addrB
+	for _, c := range []struct {
+		part  string
+		store Store
+	}{
+		{DaemonJSON{InsecureRegistries, a}.Part(), Insecure},
+		{DaemonJSON{RegistryMirrors, "https://" + a}.Part(), Mirror},
+		{HostsLine{a, "x", "192.0.2.1"}.Part(), MapHost},
+		{ShellFlag{"OPTIONS", a}.Part(), Legacy},
+		{ConfigPath{a, 2, "/x"}.Part(), Containerd},
+		{HostsTOML{a, "https://" + a, true, "/x"}.Part(), Containerd},
+		{BuildKitTOML{Address: a}.Part(), BuildKit},
+		{RegistriesYAML{ID: a}.Part(), K3s},
+		{whole{id: a, store: Podman}.Part(), Podman},
+		{partName("docker-auth", a), LoginStore},
+		{partName("dir", a), ""},
+	} {
+		if registry, store := PartOf(c.part); registry != a || store != c.store {
+			t.Errorf("%s: %q, %q", c.part, registry, store)
+		}
+	}
+	for _, part := range []string{"", "x", "who,knows"} {
+		if registry, store := PartOf(part); registry != "" || store != "" {
+			t.Errorf("%q: %q, %q", part, registry, store)
+		}
 	}
 }
 

@@ -1,163 +1,177 @@
 package trust
 
 import (
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/regctl/regctl/internal/host"
-	"github.com/regctl/regctl/internal/step"
 )
 
-// Undo gives the steps that take back what regctl did on a client, by the receipts
-// of that: paths, parts and hashes are enough. Files of ours that somebody else has
-// changed since stay, and so do directories that hold something.
-func Undo(c Client, receipts []host.Receipt) []step.Step {
-	var steps []step.Step
-	var anchors []host.Ref
-	edits := map[string][]string{}
-	for _, r := range slices.Backward(receipts) {
-		if !r.Changed {
-			continue
-		}
-		switch r.Kind {
-		case host.Edit:
-			if parts := edits[r.Path]; !slices.Contains(parts, r.Part) {
-				edits[r.Path] = append(parts, r.Part)
-				steps = append(steps, leave{path: r.Path, part: r.Part, prior: slices.Clone(parts), client: c})
-			}
-		case host.File, host.Dir:
-			if !r.Before.Exists {
-				steps = append(steps, drop{ref: r.Ref, after: r.After})
+// Undo says what takes back all that regctl did on a client for some registries, by
+// the addresses that PartOf gives. entries are all that the client has recorded.
+// Folders go with the last placement, the inner ones first, and with them those that
+// another registry of ours made, when it has left before. Folders that are still
+// needed stay, and so does what somebody else has changed.
+//
+// Where only a restart takes a thing back and opts do not allow one, the placement
+// says so as Pending: the files are brought back all the same.
+func Undo(c Client, entries []host.Entry, registries []string, opts Options) ([]Placement, error) {
+	u := undoing{client: c, opts: opts, entries: entries, registries: registries, taken: map[host.Ref][]string{}}
+	for _, store := range undoOrder() {
+		for _, e := range slices.Backward(entries) {
+			if _, of := PartOf(e.Part); of == store && u.goes(e) {
+				if err := u.take(store, e); err != nil {
+					return nil, err
+				}
 			}
 		}
-		anchors = append(anchors, r.Ref)
 	}
-	if dir, update, err := c.anchors(); err == nil {
-		refs := slices.DeleteFunc(anchors, func(ref host.Ref) bool {
-			return ref.Kind == host.Dir || len(ref.Path) <= len(dir) || ref.Path[:len(dir)+1] != dir+"/"
-		})
-		if len(refs) > 0 {
-			steps = append(steps, after{name: update.Path, refs: refs, ops: []host.Op{update}})
-		}
-	}
-	return steps
+	u.tellOS()
+	u.restart()
+	u.dirs()
+	return u.placed, nil
 }
 
-// drop removes what we made, if it is as we left it.
-type drop struct {
-	ref   host.Ref
-	after string // its hash then
+// undoOrder is that in which stores are set up, with those at the end for which a
+// restart may be needed.
+func undoOrder() []Store {
+	return []Store{LoginStore, MapHost, Docker, Rootless, Podman, Insecure, Mirror, Containerd, K3s, BuildKit, OS, Legacy}
 }
 
-func (d drop) Name() string      { return d.ref.Path }
-func (d drop) Reads() []host.Ref { return []host.Ref{d.ref} }
-
-func (d drop) Plan(seen host.Facts) (step.Change, error) {
-	old := seen[d.ref]
-	if !old.Exists || old.Foreign != "" || d.ref.Kind == host.File && d.after != "" && old.Hash() != d.after {
-		return step.Change{}, nil
-	}
-	if d.ref.Kind == host.File {
-		return step.RemoveFile{Path: d.ref.Path}.Plan(seen)
-	}
-	return step.Change{
-		Items: []step.Item{{Target: d.ref.Path, Action: host.Remove, Diff: "(directory, if it is empty)\n"}},
-		Ops:   []host.Op{{Ref: d.ref, Action: host.Remove, Before: host.AnyBefore}},
-	}, nil
-}
-
-// leave takes a part of ours out of somebody else's file.
-type leave struct {
-	path, part string
-	prior      []string // parts that the same plan takes out first
+// undoing is an Undo under way.
+type undoing struct {
 	client     Client
+	opts       Options
+	entries    []host.Entry
+	registries []string
+	placed     []Placement
+	taken      map[host.Ref][]string // the parts that go, as far as they are planned
+	tell       []service
 }
 
-func (l leave) ref() host.Ref     { return host.Ref{Kind: host.Edit, Path: l.path} }
-func (l leave) Name() string      { return l.path }
-func (l leave) Reads() []host.Ref { return []host.Ref{l.ref()} }
+func (u *undoing) goes(e host.Entry) bool {
+	registry, _ := PartOf(e.Part)
+	return slices.Contains(u.registries, registry)
+}
 
-func (l leave) Plan(seen host.Facts) (step.Change, error) {
-	old := seen[l.ref()]
-	if old.Foreign != "" {
-		return step.Change{}, &host.ForeignError{Ref: l.ref(), What: old.Foreign}
+func refOf(e host.Entry) host.Ref { return host.Ref{Kind: e.Kind, Path: e.Path} }
+
+// service is something to be restarted after a change of refs.
+type service struct {
+	name string
+	refs []host.Ref
+}
+
+// at is the placement for a store, made when it is needed.
+func (u *undoing) at(s Store, path string) *Placement {
+	i := slices.IndexFunc(u.placed, func(p Placement) bool { return p.Store == s })
+	if i < 0 {
+		i = len(u.placed)
+		u.placed = append(u.placed, Placement{Store: s, Path: path, Effect: Now})
 	}
-	if !old.Edit.Has(l.part) {
-		return step.Change{}, nil
+	return &u.placed[i]
+}
+
+// take adds what takes one entry back.
+func (u *undoing) take(s Store, e host.Entry) error {
+	ref := refOf(e)
+	prior := u.taken[ref]
+	if slices.Contains(prior, e.Part) {
+		return nil // noted twice
 	}
-	for _, part := range l.prior {
-		if !old.Edit.Has(part) {
-			continue
-		}
-		var err error
-		if old, _, err = l.without(old, part); err != nil {
-			return step.Change{}, err
-		}
+	u.taken[ref] = append(prior, e.Part)
+	p := u.at(s, e.Path)
+	if e.Kind == host.Credential {
+		forget := forgetLogin{ref, e.Part}
+		p.Path, p.Steps = forget.Name(), append(p.Steps, forget)
+		return nil
 	}
-	want, editor, err := l.without(old, l.part)
+	if e.Kind == host.File {
+		p.Steps = append(p.Steps, drop{ref: ref, part: e.Part})
+		u.file(p, e.Path)
+		return nil
+	}
+	editor, err := FromPart(e.Part)
 	if err != nil {
-		return step.Change{}, err
+		return named(e.Path, err)
 	}
-	want.Edit = nil
-	items, err := diff(l.path, old, want)
-	if err != nil {
-		return step.Change{}, err
+	p.Steps = append(p.Steps, leave{path: e.Path, part: e.Part, prior: slices.Clone(prior), client: u.client})
+	if _, ok := editor.(whole); ok {
+		u.file(p, e.Path)
+		return nil
 	}
-	c := step.Change{Items: items}
-	remove := host.Op{Ref: l.ref(), Action: host.Remove, Want: want, Before: old.Hash(), Part: l.part}
-	if entry, ok := editor.(DaemonJSON); ok {
-		return l.leaveDaemon(c, entry, old, remove), nil
-	}
-	c.Ops = []host.Op{remove}
-	return c, nil
+	p.Path = e.Path
+	u.edit(p, editor, ref)
+	return nil
 }
 
-// without is the file when a part has gone: no file, if there was none before us
-// and nothing is in it.
-func (l leave) without(old host.Fact, part string) (host.Fact, Editor, error) {
-	editor, err := FromPart(part)
-	if err != nil {
-		return old, nil, named(l.path, err)
+// file says when the end of a file of ours takes effect.
+func (u *undoing) file(p *Placement, file string) {
+	switch {
+	case p.Store == OS && u.client.DockerdPID > 0:
+		p.Pending = "restart dockerd"
+	case strings.HasSuffix(path.Dir(file), "/registries.conf.d") && u.client.runs("crio"):
+		p.Pending = "reload crio"
 	}
-	want := old
-	if want.Data, err = editor.Remove(old.Data); err != nil {
-		return old, nil, named(l.path, err)
-	}
-	if len(want.Data) == 0 && (len(old.Data) > 0 || !old.Exists) && old.Edit.Original == "" {
-		want = host.Fact{Edit: old.Edit}
-	}
-	return want, editor, nil
 }
 
-// leaveDaemon has a running dockerd forget the entry. It keeps what it has when the
-// key is gone, so the list is emptied first, and reloaded, and then the file is
-// brought back. No SIGHUP goes to one that would forget other registries on it.
-func (l leave) leaveDaemon(c step.Change, entry DaemonJSON, old host.Fact, remove host.Op) step.Change {
-	emptied, ok := entry.Emptied(old.Data)
-	now := remove.Want.Data
-	if ok {
-		now = emptied
+// tellOS has the OS make its bundle anew when anchors have gone.
+func (u *undoing) tellOS() {
+	dir, update, err := u.client.anchors()
+	if err != nil {
+		return // then nothing was placed there
 	}
-	if l.client.DockerdPID == 0 || l.client.daemonJSON() != l.path || l.client.reloadLoses() && both(now) {
-		c.Ops = []host.Op{remove}
-		return c
-	}
-	if !ok {
-		c.Ops = []host.Op{remove}
-		return following(c, l.ref(), []host.Op{host.ReloadDockerd()})
-	}
-	between := old
-	between.Edit, between.Data = nil, emptied
-	c.Ops = []host.Op{{Ref: l.ref(), Action: host.Change, Want: between, Before: old.Hash(), Part: l.part}}
-	ops := []host.Op{host.ReloadDockerd()}
-	if l.client.has("docker", "curl") {
-		shown := quote(entry.Entry)
-		if entry.List == RegistryMirrors {
-			shown = quote(entry.Entry + "/")
+	var refs []host.Ref
+	for _, e := range u.entries {
+		if path.Dir(e.Path) == dir && len(u.taken[refOf(e)]) > 0 && !slices.Contains(refs, refOf(e)) {
+			refs = append(refs, refOf(e))
 		}
-		ops = append(ops, host.DockerInfoLacks(shown))
 	}
-	c = following(c, l.ref(), ops)
-	remove.Before = between.Hash()
-	c.Ops = append(c.Ops, remove)
-	return c
+	if len(refs) > 0 {
+		p := u.at(OS, refs[0].Path)
+		p.Steps = append(p.Steps, after{name: update.Path, refs: refs, ops: []host.Op{update}})
+	}
 }
+
+// dirs takes away the folders that we made, unless something of ours stays in them.
+func (u *undoing) dirs() {
+	parts := map[string]string{}
+	for _, e := range u.entries {
+		if e.Kind == host.Dir && (u.goes(e) || u.leaves(e.Path)) && !u.stays(e.Path) {
+			parts[e.Path] = e.Part
+		}
+	}
+	var paths []string
+	for dir := range parts {
+		paths = append(paths, dir)
+	}
+	// A longer path is never an outer folder of a shorter one.
+	slices.SortFunc(paths, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	for _, dir := range paths {
+		if len(u.placed) == 0 {
+			u.placed = []Placement{{Path: dir, Effect: Now}}
+		}
+		last := &u.placed[len(u.placed)-1]
+		last.Steps = append(last.Steps, drop{host.Ref{Kind: host.Dir, Path: dir}, parts[dir]})
+	}
+}
+
+// leaves reports whether something of ours goes from a folder, stays whether
+// something does not.
+func (u *undoing) leaves(dir string) bool {
+	return slices.ContainsFunc(u.entries, func(e host.Entry) bool { return u.goes(e) && below(e.Path, dir) })
+}
+
+func (u *undoing) stays(dir string) bool {
+	return slices.ContainsFunc(u.entries, func(e host.Entry) bool {
+		return e.Kind != host.Dir && !u.goes(e) && below(e.Path, dir)
+	})
+}
+
+func below(p, dir string) bool { return strings.HasPrefix(p, dir+"/") }

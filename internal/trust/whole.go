@@ -6,12 +6,13 @@ import "bytes"
 // original comes back from the client's own record. Remove counts only where
 // somebody else has changed the file since: then it is theirs, and stays.
 type whole struct {
-	id   string
-	data []byte
+	id    string
+	store Store
+	data  []byte
 }
 
 // Part implements Editor.
-func (w whole) Part() string { return partName("file", w.id) }
+func (w whole) Part() string { return partName("file", w.id, string(w.store)) }
 
 // Has implements Editor.
 func (w whole) Has(data []byte) bool { return bytes.Equal(data, w.data) }

@@ -8,7 +8,10 @@ act() {
 	reload-dockerd) reload ;;
 	restart-service) restart ;;
 	validate-dockerd) validate ;;
-	update-ca-certificates) runs update-ca-certificates ;;
+	update-ca-certificates)
+		ownlinks
+		runs update-ca-certificates
+		;;
 	update-ca-trust) runs update-ca-trust extract ;;
 	trust-extract-compat) runs trust extract-compat ;;
 	docker-info-shows) await shows ;;
@@ -28,6 +31,17 @@ act() {
 	else
 		say done 0 - "$note"
 	fi
+}
+
+# ownlinks takes away what Debian's tool leaves of an anchor of ours that has gone,
+# unless it is told to make all its links anew: a moment in which no link is there.
+ownlinks() {
+	for j in /etc/ssl/certs/*; do
+		[ -L "$j" ] && [ ! -e "$j" ] || continue
+		case $(readlink "$j") in
+		/usr/local/share/ca-certificates/regctl-* | regctl-*) rm -f "$j" ;;
+		esac
+	done
 }
 
 # reload has dockerd read daemon.json again. One that does not run will read it

@@ -51,8 +51,25 @@ keep() {
 	return 1
 }
 
+# erase has the helper forget the login, unless the op says that something is to be
+# there still: somebody else's.
 erase() {
 	verb=erase
-	err=$(printf %s "$address" | ask erase 2>&1) || return 1
-	h=
+	case $e:$foreign in
+	0:) ;;
+	1:)
+		if [ "$wantexists" = 1 ]; then
+			note='somebody else has logged in since, so that login stays'
+		else
+			err=$(printf %s "$address" | ask erase 2>&1) || return 1
+			h=
+		fi
+		;;
+	*'not there') note="docker-credential-$helper has gone: what it keeps stays with it" ;;
+	*)
+		err=$foreign
+		return 1
+		;;
+	esac
+	strike
 }

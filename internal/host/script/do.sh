@@ -27,26 +27,37 @@ op() {
 	fact "$kind" "$path"
 	identify "$kind"
 	[ "${h:--}" = "$known" ] || tell "$kind" before
+	by=$action
+	case $kind:$part in
+	file:?* | dir:?* | credential:?*)
+		by=noted-$action
+		entries
+		;;
+	esac
 	if wanted; then say done 0 "$h"; return 0; fi
-	if [ -n "$foreign" ]; then fail foreign "$foreign"; return 0; fi
+	if [ -n "$foreign" ] && [ "$by" != noted-remove ]; then fail foreign "$foreign"; return 0; fi
 	if [ "$before" != '*' ] && [ "$before" != "${h:--}" ] && ! among "$same"; then fail changed; return 0; fi
 	was=$h note= err= verb=write
 	if carryout; then
 		[ "$h" = "$was" ] || changed="$changed$i "
-		if [ "$h" = "$was" ]; then say done 0 "$h"; else say done 1 "${h:--}" "$note"; fi
+		if [ "$h" = "$was" ]; then say done 0 "$h" "$note"; else say done 1 "${h:--}" "$note"; fi
 		return 0
 	fi
 	cleartemp
 	err=$(printf %s "$err" | tr '\n' ' ')
 	fact "$kind" "$path"
 	identify "$kind"
+	case $by in noted-*) [ "$e" = 1 ] || strike ;; esac
 	fail error "$verb" "${h:--}" "$err"
 }
 
 # wanted tells whether there is nothing left to do.
 wanted() {
-	case $kind:$action in
+	case $kind:$by in
 	edit:remove) ! inrecord ;;
+	file:noted-remove | credential:noted-remove) [ -z "$ours" ] ;;
+	dir:noted-remove) [ -z "$ours$theirs" ] ;;
+	dir:noted-*) [ -d "$p" ] ;;
 	*:remove) [ "$e" = 0 ] ;;
 	*) [ "${h:--}" = "$want" ] ;;
 	esac
@@ -54,8 +65,14 @@ wanted() {
 
 # carryout leaves h as the hash of the thing afterwards, or says in err why not.
 carryout() {
+	case $by in
+	noted-remove)
+		notedremove
+		return
+		;;
+	noted-*) note || return 1 ;;
+	esac
 	case $kind:$action in
-	credential:remove) erase ;;
 	credential:*) keep ;;
 	edit:remove) leave ;;
 	edit:*) enter ;;
@@ -76,6 +93,13 @@ carryout() {
 # touched notes that the directory of $1 is to be put on disk at the end.
 touched() {
 	case $dirs in *"$nl${1%/*}/$nl"*) ;; *) dirs=$dirs$nl${1%/*}/$nl ;; esac
+}
+
+# finish is what is left to do when the script ends, for whatever reason.
+finish() {
+	cleartemp
+	saveledger
+	flush
 }
 
 flush() {

@@ -1,6 +1,7 @@
 # The original of a file that is somebody else's lies in $U/<hash of its path>:
-# path, original (its bytes), meta (exists mode uid gid hash), parts (who of ours is in
-# it), left (hashes of the file as we left it), other (somebody else changed it).
+# path, name (its path as an op names it), original (its bytes), meta (exists mode uid
+# gid hash), parts (who of ours is in it), left (hashes of the file as we left it),
+# other (somebody else changed it).
 
 undodir() {
 	[ -z "$U" ] || return 0
@@ -53,7 +54,8 @@ makeundo() {
 		made=$j$nl$made
 		j=${j%/*}
 	done
-	runs mkdir -p "$U" && err=$({ printf %s "$made" >"$U/.made"; } 2>&1)
+	runs mkdir -p "$U" || return 1
+	{ printf %s "$made" >"$U/.made"; } 2>/dev/null || err=$({ printf %s "$made" >"$U/.made"; } 2>&1)
 }
 
 # clearundo takes U away when nothing is left in it.
@@ -68,7 +70,7 @@ clearundo() {
 		made=
 		while IFS= read -r j; do made=$j$nl$made; done <"$U/.made"
 	fi
-	rm -f "$U/.made"
+	rm -f "$U/.made" "$U/.ledger"
 	printf '%s\n' "$made" | while IFS= read -r j; do
 		[ -z "$j" ] || rmdir "$j" 2>/dev/null || break
 	done
@@ -92,7 +94,7 @@ remember() {
 		runs mkdir "$N" || return 1
 		[ "$e" = 0 ] || runs cp -a "$p" "$N/original" || { rm -rf "$N"; return 1; }
 		if ! err=$({
-			printf '%s\n' "$p" >"$N/path" && printf '%s\n' "$part" >"$N/parts" &&
+			printf '%s\n' "$p" >"$N/path" && printf '%s\n' "$path" >"$N/name" && printf '%s\n' "$part" >"$N/parts" &&
 				printf '%s\n' "$want" >"$N/left" &&
 				printf '%s %s %s %s %s\n' "$e" "$mode" "$uid" "$gid" "${h:--}" >"$N/meta"
 		} 2>&1) || ! same || ! runs mv "$N" "$R"; then

@@ -1,12 +1,19 @@
+# cleardead takes away what killed runs left in the folder $1, if there was anything.
+cleardead() {
+	dead=
+	for j in "$1"/.regctl-*.tmp; do
+		[ -e "$j" ] || [ -L "$j" ] || continue
+		t=${j##*/.regctl-}
+		[ -e "/proc/${t%%-*}" ] || { rm -rf "$j" && dead=1; }
+	done
+	[ -n "$dead" ]
+}
+
 # newtemp picks the name under which p's successor is written, beside it; what a
 # killed run left there goes.
 newtemp() {
 	if [ ! -d "${p%/*}/" ]; then err='No such file or directory'; return 1; fi
-	for j in "${p%/*}"/.regctl-*.tmp; do
-		[ -e "$j" ] || [ -L "$j" ] || continue
-		t=${j##*/.regctl-}
-		[ -e "/proc/${t%%-*}" ] || rm -rf "$j"
-	done
+	cleardead "${p%/*}"
 	temp=${p%/*}/.regctl-$$-$i.tmp
 	rm -rf "$temp"
 }

@@ -6,9 +6,10 @@ export PATH LC_ALL
 umask 077
 nl='
 '
-stop= failed= changed=' ' dirs= temp= U=
-trap 'stop=1' TERM INT HUP
-trap '[ -z "$temp" ] || rm -rf "$temp"' EXIT
+stop= failed= changed=' ' dirs= temp= U= L= struck=
+# A pipe that nobody reads is no reason to end in the middle of something either.
+trap 'stop=1' TERM INT HUP PIPE
+trap finish EXIT
 
 if command -v sha256sum >/dev/null 2>&1; then sum=sha256sum
 elif command -v openssl >/dev/null 2>&1; then sum='openssl dgst -sha256 -r'

@@ -86,6 +86,7 @@ look() {
 		case $v in
 		machine) machine | encode ;;
 		docker-info) dockerinfo | encode ;;
+		ledger) { loadledger; printf %s "${L#"$nl"}"; records; } | encode ;;
 		esac
 		say .
 		;;

@@ -11,8 +11,10 @@ while IFS= read -r cmd; do
 		kind=${cmd#look }
 		look
 		;;
+	ledger) tellledger ;;
 	do) op ;;
 	end)
+		saveledger
 		flush
 		say end
 		failed= stop= changed=' ' daemons=

@@ -33,6 +33,8 @@ var (
 	edit string
 	//go:embed credential.sh
 	credential string
+	//go:embed ledger.sh
+	ledger string
 	//go:embed runtime.sh
 	runtime string
 	//go:embed action.sh
@@ -43,7 +45,7 @@ var (
 
 // Main is the script that looks at a machine and changes it.
 func Main() string {
-	return strip(lib + look + do + files + edit + credential + runtime + action + main)
+	return strip(lib + look + do + files + edit + ledger + credential + runtime + action + main)
 }
 
 // Become is the script that becomes root and loads what follows it.

@@ -1,0 +1,145 @@
+# What we made on this machine is noted in $U/ledger, a line each: kind, part, hash and
+# path. A line is written before its thing is made. In memory it is L, with a newline
+# on both sides of each line.
+
+# loadledger reads it once a request. A line that was cut short is no line.
+loadledger() {
+	[ -z "$L" ] || return 0
+	L=$nl torn= struck= line=
+	[ -f "$U/ledger" ] || return 0
+	while IFS= read -r line; do L=$L$line$nl; done <"$U/ledger"
+	torn=$line
+}
+
+# tellledger answers with the ledger.
+tellledger() {
+	loadledger
+	printf %s "${L#"$nl"}"
+	say ledger
+}
+
+# records prints a line for each part of ours in a file of somebody else.
+records() {
+	for R in "$U"/*/; do
+		{ IFS= read -r t <"$R/name"; } 2>/dev/null || continue
+		h=-
+		while IFS= read -r line; do h=$line; done <"$R/left"
+		while IFS= read -r line; do printf '%s\n' "edit $line $h $t"; done <"$R/parts"
+	done
+}
+
+# entries looks at what is noted about the op's path: ours is set if its part noted
+# it, theirs if another part of ours did, asleft if a line has the hash h.
+entries() {
+	loadledger
+	ours= theirs= asleft=
+	case $L in *" $path$nl"*) ;; *) return 0 ;; esac
+	old=$IFS IFS=$nl
+	set -f
+	for line in $L; do
+		about || continue
+		if [ "${t%% *}" = "$part" ]; then ours=1; else theirs=1; fi
+		case $t in *" ${h:--} $path") asleft=1 ;; esac
+	done
+	set +f
+	IFS=$old
+}
+
+# about tells whether line is about the op's thing; t is then the line from its part on.
+about() {
+	case $line in "$kind "*" $path") ;; *) return 1 ;; esac
+	t=${line#* }
+	j=${t#* }
+	[ "${j#* }" = "$path" ]
+}
+
+# note has the ledger say that the op's part is about to make the thing.
+note() {
+	loadledger
+	t="$kind $part $want $path"
+	case $L in *"$nl$t$nl"*) return 0 ;; esac
+	makeundo || return 1
+	[ -z "$torn" ] || writeledger
+	torn=1
+	# Said again for the error.
+	{ printf '%s\n' "$t" >>"$U/ledger"; } 2>/dev/null || err=$({ printf '%s\n' "$t" >>"$U/ledger"; } 2>&1) || return 1
+	L=$L$t$nl torn=
+	touched "$U/ledger"
+}
+
+# strike takes out the lines about the op's thing: those of its part, or with "all"
+# those of any.
+strike() {
+	loadledger
+	old=$IFS IFS=$nl rest=$nl
+	set -f
+	for line in $L; do
+		if about && { [ "$1" = all ] || [ "${t%% *}" = "$part" ]; }; then struck=1; else rest=$rest$line$nl; fi
+	done
+	set +f
+	IFS=$old L=$rest
+}
+
+# within tells whether anything of ours is noted below the op's path.
+within() {
+	case $L in *" $path/"*) return 0 ;; esac
+	for R in "$U"/*/; do
+		{ IFS= read -r t <"$R/name"; } 2>/dev/null || continue
+		case $t in "$path/"*) return 0 ;; esac
+	done
+	return 1
+}
+
+# saveledger writes the ledger after lines were taken out, or takes it away with
+# the folder that it was in.
+saveledger() {
+	if [ -n "$struck" ]; then
+		if [ "$L" = "$nl" ]; then
+			rm -f "$U/ledger"
+			clearundo
+		else
+			writeledger
+		fi
+	fi
+	L= struck=
+}
+
+writeledger() {
+	{ printf %s "${L#"$nl"}" >"$U/.ledger" && mv -f "$U/.ledger" "$U/ledger"; } 2>/dev/null && touched "$U/ledger"
+}
+
+# notedremove takes away what our part made, if it is as we left it.
+notedremove() {
+	case $kind in
+	dir)
+		strike_dir
+		return
+		;;
+	credential)
+		erase
+		return
+		;;
+	esac
+	if [ "$e" = 1 ] && [ -z "$theirs" ]; then
+		if [ -n "$asleft" ] && [ -z "$foreign" ]; then
+			verb=remove
+			runs rm -f "$p" || return 1
+			h=
+			touched "$p"
+		else
+			note='somebody else changed it since, so it stays'
+		fi
+	fi
+	strike
+}
+
+strike_dir() {
+	if [ "$e" = 1 ] && [ -z "$foreign" ]; then
+		rmdir "$p" 2>/dev/null || { cleardead "$p" && rmdir "$p" 2>/dev/null; } && h= && touched "$p"
+		if [ -n "$h" ]; then
+			within || { strike all; note='it holds something of somebody else, so it stays'; }
+			return 0
+		fi
+	fi
+	strike all
+}
