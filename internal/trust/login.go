@@ -61,10 +61,14 @@ func loginStore(r Registry, c Client, opts Options) (Placement, error) {
 		return p, &host.ForeignError{Ref: host.Ref{Kind: host.Source, Path: p.Path}, What: what}
 	}
 	var err error
-	if at.helper, err = helperOf(c.DockerConfig.Data, at.address); err != nil {
+	var forAll bool
+	if at.helper, forAll, err = helperOf(c.DockerConfig.Data, at.address); err != nil {
 		return p, named(p.Path, err)
 	}
 	if at.helper != "" {
+		if forAll && c.there(Podman) {
+			p.Warnings = []string{fmt.Sprintf("podman is not logged in by this: it asks the helpers in credHelpers of %s, and not credsStore", p.Path)}
+		}
 		p.Path = "docker-credential-" + at.helper
 		p.Steps = []step.Step{loginHelper{at}}
 		return p, nil
@@ -79,26 +83,26 @@ func loginStore(r Registry, c Client, opts Options) (Placement, error) {
 }
 
 // helperOf is the credential helper for a registry, "" for none (docker/cli,
-// configfile.getConfiguredCredentialStore).
-func helperOf(data []byte, address string) (string, error) {
+// configfile.getConfiguredCredentialStore). forAll is one that keeps every login.
+func helperOf(data []byte, address string) (name string, forAll bool, err error) {
 	if err := plainJSON(data, configHint); err != nil || blankJSON(data) {
-		return "", err
+		return "", false, err
 	}
 	var config struct {
 		CredsStore  string
 		CredHelpers map[string]string
 	}
 	if err := json.Unmarshal(data, &config); err != nil {
-		return "", refuse(0, configHint, "credsStore is not a text, or credHelpers not an object of texts")
+		return "", false, refuse(0, configHint, "credsStore is not a text, or credHelpers not an object of texts")
 	}
-	name, ok := config.CredHelpers[address]
-	if !ok {
+	name, own := config.CredHelpers[address]
+	if !own {
 		name = config.CredsStore
 	}
 	if name != "" && !regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*$`).MatchString(name) {
-		return "", refuse(0, "mend credsStore or credHelpers there, or log in on that host by docker login", "%q is not the name of a credential helper", name)
+		return "", false, refuse(0, "mend credsStore or credHelpers there, or log in on that host by docker login", "%q is not the name of a credential helper", name)
 	}
-	return name, nil
+	return name, !own, nil
 }
 
 // loginPlace is where a user's login to a registry belongs.
@@ -143,7 +147,7 @@ func (l loginPlace) check(seen host.Facts) error {
 		}
 	}
 	config := seen[host.Ref{Kind: host.Edit, Path: l.config()}]
-	helper, err := helperOf(config.Data, l.address)
+	helper, _, err := helperOf(config.Data, l.address)
 	if err != nil {
 		return named(l.config(), err)
 	}

@@ -47,7 +47,7 @@ keep() {
 	fact credential "$path"
 	identify credential
 	[ -z "$C" ] || return 0
-	err="it took the login and does not have it: $foreign"
+	err="it took the login and does not have it${foreign:+: $foreign}"
 	return 1
 }
 
