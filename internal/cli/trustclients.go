@@ -152,6 +152,14 @@ func (a *app) runTrust(cmd *cobra.Command, t *trustFlags) error {
 	if err != nil || len(hosts) == 0 {
 		return firstError(err, a.nobody(ctx))
 	}
+	if wish.Options.Login != nil {
+		if err := trust.Validate(registry, wish.Stores, wish.Options); err != nil {
+			return err
+		}
+		if err := r.CheckLogin(ctx, *wish.Options.Login); err != nil {
+			return err
+		}
+	}
 	if t.restart && !t.dryRun {
 		question := fmt.Sprintf("restart what needs it on %d %s? containers there may stop with it", len(hosts), plural(len(hosts), "host"))
 		if err := a.ui.Confirm(ctx, question); err != nil {

@@ -49,16 +49,20 @@ func see(ctx context.Context, h host.Host, guessed []host.Ref) (*sight, trust.Cl
 // is named.
 func guess(r trust.Registry, stores []trust.Store, opts trust.Options) []host.Ref {
 	usual := trust.Client{Machine: host.Machine{Tools: map[string]string{"docker": "docker", "dockerd": "dockerd"}}}
-	opts.Restart = true
+	login := opts.Login != nil
+	opts.Restart, opts.Login = true, nil
 	placed, err := trust.Plan(r, usual, stores, opts)
+	var refs []host.Ref // none on an error: the host itself will say why
 	if err != nil {
-		return nil // the host itself will say why
+		placed = nil
 	}
-	var refs []host.Ref
 	for _, p := range placed {
 		for _, s := range p.Steps {
 			refs = append(refs, s.Reads()...)
 		}
+	}
+	if login {
+		refs = append(refs, trust.LoginReads()...)
 	}
 	return refs
 }

@@ -11,10 +11,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/secret"
 	"github.com/regctl/regctl/internal/step"
 )
 
@@ -66,23 +68,51 @@ func (e Endpoint) client() (*http.Client, error) {
 }
 
 func (e Endpoint) get(ctx context.Context, client *http.Client) error {
+	resp, err := e.base(ctx, client, "", secret.String{})
+	if err == nil && resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusUnauthorized {
+		err = fmt.Errorf("%s answers %s", resp.Request.URL, resp.Status)
+	}
+	return err
+}
+
+// base asks for /v2/, as user if that is not "". The answer's body is closed.
+func (e Endpoint) base(ctx context.Context, client *http.Client, user string, password secret.String) (*http.Response, error) {
 	url, err := url.JoinPath(e.URL, "/v2/")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if user != "" {
+		req.SetBasicAuth(user, password.Reveal())
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusUnauthorized {
-		return fmt.Errorf("%s answers %s", url, resp.Status)
+	return resp, resp.Body.Close()
+}
+
+// Admits reports whether the registry lets user in by Basic authentication, and
+// whether it asks for that at all. One that sends clients to a token server asks, and
+// admits everybody as far as can be told here.
+func (e Endpoint) Admits(ctx context.Context, user string, password secret.String) (admits, asks bool, err error) {
+	client, err := e.client()
+	if err != nil {
+		return false, false, err
 	}
-	return nil
+	defer client.CloseIdleConnections()
+	open, err := e.base(ctx, client, "", secret.String{})
+	if err != nil || open.StatusCode != http.StatusUnauthorized {
+		return true, false, err
+	}
+	if scheme, _, _ := strings.Cut(open.Header.Get("WWW-Authenticate"), " "); !strings.EqualFold(scheme, "basic") {
+		return true, true, nil
+	}
+	in, err := e.base(ctx, client, user, password)
+	return err == nil && in.StatusCode == http.StatusOK, true, err
 }
 
 // readyWant is what a wait is told: Fact.Data of KindReady.

@@ -8,7 +8,7 @@ import (
 )
 
 // Entry is a line of what a machine has recorded of our doing: a part of ours in a
-// file (Edit), or a thing that we made (File, Dir). The ledger lies beside the
+// file (Edit), or a thing that we made (File, Dir, Credential). The ledger lies beside the
 // originals of edited files, for root alone, and goes when nothing is left in it.
 //
 // An op of kind File or Dir that names a Part is recorded before it is carried out,
@@ -21,10 +21,10 @@ import (
 // parts made it. What stays because it is, or holds, somebody else's is no longer
 // noted. An entry whose thing is not there says only that somebody meant to make it.
 type Entry struct {
-	Kind Kind   // File, Dir or Edit
+	Kind Kind   // File, Dir, Credential or Edit
 	Path string // as a later op must name it
 	Part string
-	Hash string // Fact.Hash of the thing as we left it or meant to
+	Hash string // Fact.Hash of the thing as we left it or meant to, a Credential's without its secret
 }
 
 // LedgerRef reads all that a machine has recorded, for ParseLedger.
@@ -36,23 +36,30 @@ func ParseLedger(f Fact) []Entry {
 	var all []Entry
 	for line := range strings.Lines(string(f.Data)) {
 		words := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4)
-		if len(words) < 4 || !strings.HasSuffix(line, "\n") || !strings.HasPrefix(words[3], "/") {
+		if len(words) < 4 || !strings.HasSuffix(line, "\n") {
 			continue
 		}
-		switch kind := Kind(words[0]); kind {
-		case File, Dir, Edit:
+		kind := Kind(words[0])
+		if kind == Credential || strings.HasPrefix(words[3], "/") && (kind == Edit || kind.noted()) {
 			all = append(all, Entry{Kind: kind, Part: words[1], Hash: strings.TrimPrefix(words[2], "-"), Path: words[3]})
 		}
 	}
 	return all
 }
 
+// noted reports whether the ledger has things of that kind.
+func (k Kind) noted() bool { return k == File || k == Dir || k == Credential }
+
 // noted gives a fact the record that a ledger has of it.
 func noted(ledger []Entry, ref Ref, fact Fact) Fact {
-	if ref.Kind != File && ref.Kind != Dir {
+	if !ref.Kind.noted() {
 		return fact
 	}
 	var r Record
+	hash := fact.Hash()
+	if ref.Kind == Credential {
+		hash = bare(fact).Hash()
+	}
 	asLeft := !fact.Exists || ref.Kind == Dir
 	for _, e := range ledger {
 		if e.Kind != ref.Kind || e.Path != ref.Path {
@@ -61,7 +68,7 @@ func noted(ledger []Entry, ref Ref, fact Fact) Fact {
 		if !slices.Contains(r.Parts, e.Part) {
 			r.Parts = append(r.Parts, e.Part)
 		}
-		asLeft = asLeft || e.Hash == fact.Hash()
+		asLeft = asLeft || e.Hash == hash
 	}
 	if len(r.Parts) > 0 {
 		r.Others = !asLeft

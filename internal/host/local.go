@@ -76,7 +76,7 @@ func (l *Local) lookAt(ctx context.Context, ref Ref, sh *shellOnce) (Fact, error
 		return lookSource(ref.Path)
 	case Act:
 		return Fact{}, nil
-	case Edit, Runtime:
+	case Edit, Runtime, Credential:
 		return l.lookInShell(ctx, ref, sh)
 	}
 	handler, ok := l.handlers[ref.Kind]
@@ -122,7 +122,7 @@ func (b *batch) one(ctx context.Context, op Op) (Receipt, error) {
 	if len(op.OnlyIf) > 0 && !b.anyChanged(op.OnlyIf) {
 		return r, nil
 	}
-	if op.Kind == Edit || op.Kind == Act || op.Part != "" && (op.Kind == File || op.Kind == Dir) {
+	if op.Kind == Edit || op.Kind == Act || op.Kind == Credential || op.Part != "" && (op.Kind == File || op.Kind == Dir) {
 		return b.oneInShell(ctx, op)
 	}
 	before, err := b.look(ctx, op.Ref)

@@ -15,6 +15,10 @@ func MachineRef() Ref { return Ref{Kind: Runtime, Path: "machine"} }
 // DockerInfoRef reads what docker info says, as JSON; nothing if no dockerd answers.
 func DockerInfoRef() Ref { return Ref{Kind: Runtime, Path: "docker-info"} }
 
+// LoginDockerConfigRef reads .docker/config.json of the user who logged in, as a
+// Source. It may hold secrets.
+func LoginDockerConfigRef() Ref { return Ref{Kind: Runtime, Path: "login-docker-config"} }
+
 // Machine is what a machine says of itself.
 type Machine struct {
 	UID, GID int    // whom the ops are carried out as

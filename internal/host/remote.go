@@ -63,7 +63,7 @@ func (r *remote) Look(ctx context.Context, refs []Ref) (Facts, error) {
 			continue
 		}
 		asked = append(asked, ref)
-		if !ledger && (ref.Kind == File || ref.Kind == Dir) {
+		if !ledger && ref.Kind.noted() {
 			ledger = true
 			req.ledger()
 		}
@@ -76,7 +76,7 @@ func (r *remote) Look(ctx context.Context, refs []Ref) (Facts, error) {
 		var failed error
 		var entries []Entry
 		for _, ref := range asked {
-			if ledger && (ref.Kind == File || ref.Kind == Dir) {
+			if ledger && ref.Kind.noted() {
 				ledger = false
 				var err error
 				if entries, err = r.in.ledger(); err != nil {

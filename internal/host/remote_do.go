@@ -70,8 +70,9 @@ func (r *remote) batch(ops []Op) (*request, int) {
 }
 
 func refusal(op Op) error {
-	if op.Kind == Edit || op.Part != "" {
-		if op.Part == "" && op.Kind == Edit || strings.ContainsAny(op.Part, " \t\r\n") {
+	must := op.Kind == Edit || op.Kind == Credential
+	if must || op.Part != "" {
+		if op.Part == "" && must || strings.ContainsAny(op.Part, " \t\r\n") {
 			return fmt.Errorf("%s: %q is no name for a part", op.Path, op.Part)
 		}
 		if strings.Contains(op.Path, "\n") {
@@ -79,7 +80,7 @@ func refusal(op Op) error {
 		}
 	}
 	switch op.Kind {
-	case File, Dir, Link, Act, Edit:
+	case File, Dir, Link, Act, Edit, Credential:
 		return nil
 	case Source, Runtime:
 		return fmt.Errorf("%s is not ours to change", op.Path)
@@ -119,12 +120,15 @@ func (r *remote) done(ctx context.Context, op Op) (receipt Receipt, opErr, err e
 	}
 	receipt.Before, receipt.After = had, had.Hash()
 	word, rest, _ := strings.Cut(line, " ")
+	if op.Kind == Credential {
+		defer func() { receipt.conceal(op, had) }()
+	}
 	switch word {
 	case "done":
 		r.finished(&receipt, rest)
 		return receipt, nil, nil
 	case "fail":
-		opErr = r.failure(ctx, &receipt, rest)
+		opErr = r.failure(ctx, op, &receipt, rest)
 		return receipt, opErr, nil
 	}
 	return receipt, nil, fmt.Errorf("unexpected answer %q", line)
@@ -148,10 +152,13 @@ func (r *remote) finished(receipt *Receipt, words string) {
 }
 
 // failure reads "foreign what", "changed", "stopped" or "error verb after cause".
-func (r *remote) failure(ctx context.Context, receipt *Receipt, words string) error {
+func (r *remote) failure(ctx context.Context, op Op, receipt *Receipt, words string) error {
 	word, rest, _ := strings.Cut(words, " ")
 	switch word {
 	case "foreign":
+		if op.Kind == Credential {
+			return op.describe("get", rest)
+		}
 		if _, err := seen(receipt.Ref, Fact{Foreign: rest}); err != nil {
 			return err
 		}
@@ -175,7 +182,11 @@ func (r *remote) failure(ctx context.Context, receipt *Receipt, words string) er
 			after := strings.TrimPrefix(w, "-")
 			receipt.Changed = after != receipt.After
 			receipt.After = after
-			return failedThere(strings.Join(f[:i], " "), receipt.Path, causeOf(strings.Join(f[i+1:], " ")))
+			verb, cause := strings.Join(f[:i], " "), strings.Join(f[i+1:], " ")
+			if op.Kind == Credential {
+				return op.describe(verb, cause)
+			}
+			return failedThere(verb, receipt.Path, causeOf(cause))
 		}
 	}
 	return errors.New(rest)

@@ -52,13 +52,17 @@ func (r *request) look(ref Ref) {
 // are the numbers of ops before it.
 func (r *request) op(i int, op Op, known string, onlyIf, same []int) {
 	sum := sha256.Sum256(op.Want.Data)
+	want := op.Want.Hash()
+	if op.Kind == Credential {
+		want = bare(op.Want).Hash() // it goes into the ledger
+	}
 	exists := 0
 	if op.Want.Exists {
 		exists = 1
 	}
 	fmt.Fprintf(r, "do\n%d %s %s %o %d %d %d %s %s %s %s %04o\n", i, op.Kind, op.Action,
 		op.Want.Mode.Perm(), op.Want.UID, op.Want.GID, exists, hex.EncodeToString(sum[:]),
-		orDash(op.Want.Hash()), orDash(op.Before), orDash(known), fs.ModePerm&^op.Want.Mode.Perm())
+		orDash(want), orDash(op.Before), orDash(known), fs.ModePerm&^op.Want.Mode.Perm())
 	fmt.Fprintf(r, "%s\n%s\n", numbers(onlyIf), numbers(same))
 	r.value(op.Path)
 	r.value(op.Part)

@@ -79,6 +79,30 @@ func (r *Registry) Verification(ctx context.Context, o VerifyOptions) (how *veri
 	return how, closer, nil
 }
 
+// CheckLogin refuses a login that the registry would refuse, or that it does not ask
+// for, before it goes to any client.
+func (r *Registry) CheckLogin(ctx context.Context, l trust.Login) error {
+	ctx, cancel := context.WithTimeout(ctx, loginTime)
+	defer cancel()
+	endpoint := ownEndpoint(r.Spec)
+	if r.Spec.TLS.Mode == spec.TLSSelfSigned {
+		endpoint.CA, _ = readFile(r.Dir.Join("certs", "ca.crt"))
+	}
+	admits, asks, err := endpoint.Admits(ctx, l.User, l.Password)
+	switch {
+	case err != nil:
+		return fault.Fail("regctl start starts it", "%s does not answer, so that the login cannot be checked: %w", r.Spec.Endpoint(), err)
+	case !asks:
+		return fault.Usage("leave --login away", "%s asks nobody for a password", r.Spec.Endpoint())
+	case !admits:
+		return fault.Usage("see that the name and the password are right", "%s does not let %s in with that password", r.Spec.Endpoint(), l.User)
+	}
+	return nil
+}
+
+// loginTime is how long the registry may take to check a password; bcrypt is slow.
+const loginTime = 10 * time.Second
+
 // asksForPassword reports whether the registry lets in only those who log in.
 func (r *Registry) asksForPassword() bool {
 	for mode := range asMap(r.Spec.Config["auth"]) {

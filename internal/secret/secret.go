@@ -1,21 +1,36 @@
 // Package secret holds values that must not be printed.
 package secret
 
+import "unique"
+
 // Mask is what stands in output where a secret would.
 const Mask = "***"
 
 // String is a secret text. It prints, formats and marshals as ***; Reveal gives
-// the text itself.
-type String struct{ text string }
+// the text itself. It is comparable.
+//
+// What is in it is a pointer: package fmt calls no methods on unexported fields, and
+// would print the text of one that is held there.
+type String struct{ text unique.Handle[string] }
 
 // New wraps text.
-func New(text string) String { return String{text} }
+func New(text string) String {
+	if text == "" {
+		return String{}
+	}
+	return String{unique.Make(text)}
+}
 
 // Reveal returns the text. Write it only to a 0600 file or a pipe.
-func (s String) Reveal() string { return s.text }
+func (s String) Reveal() string {
+	if s.Empty() {
+		return ""
+	}
+	return s.text.Value()
+}
 
 // Empty reports whether there is no secret.
-func (s String) Empty() bool { return s.text == "" }
+func (s String) Empty() bool { return s == String{} }
 
 func (s String) String() string { return s.mask() }
 
@@ -26,7 +41,7 @@ func (s String) GoString() string { return s.mask() }
 func (s String) MarshalText() ([]byte, error) { return []byte(s.mask()), nil }
 
 func (s String) mask() string {
-	if s.text == "" {
+	if s.Empty() {
 		return ""
 	}
 	return Mask

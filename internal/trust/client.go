@@ -15,6 +15,9 @@ type Client struct {
 	ContainerdConfig []byte
 	// Sysconfig is /etc/sysconfig/docker.
 	Sysconfig []byte
+	// DockerConfig is .docker/config.json of the user who logged in, if LoginReads was
+	// asked for.
+	DockerConfig *host.Fact
 	// DaemonConfig is /etc/docker/daemon.json.
 	DaemonConfig []byte
 	// K3sServer and RKE2Server tell a server from an agent.
@@ -42,7 +45,7 @@ func Reads() []host.Ref {
 // SeenClient makes a client of what Reads found.
 func SeenClient(seen host.Facts) Client {
 	at := func(kind host.Kind, path string) host.Fact { return seen[host.Ref{Kind: kind, Path: path}] }
-	return Client{
+	c := Client{
 		Machine:          host.ParseMachine(seen[host.MachineRef()]),
 		ContainerdConfig: at(host.Source, containerdConfig).Data,
 		Sysconfig:        at(host.Source, sysconfigDocker).Data,
@@ -50,6 +53,10 @@ func SeenClient(seen host.Facts) Client {
 		K3sServer:        at(host.Dir, "/var/lib/rancher/k3s/server").Exists,
 		RKE2Server:       at(host.Dir, "/var/lib/rancher/rke2/server").Exists,
 	}
+	if config, read := seen[host.LoginDockerConfigRef()]; read {
+		c.DockerConfig = &config
+	}
+	return c
 }
 
 func (c Client) has(tools ...string) bool {

@@ -1,11 +1,7 @@
 package trust
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tailscale/hujson"
 )
@@ -63,12 +59,8 @@ func (d DaemonJSON) Apply(data []byte) ([]byte, error) {
 	case doc.list != nil:
 		at := doc.value.StartOffset + 1
 		return splice(text, at, at, " "+entry), nil
-	case len(doc.object.Members) > 0:
-		end := doc.object.Members[len(doc.object.Members)-1]
-		return splice(text, end.Value.EndOffset, end.Value.EndOffset, ","+gap(end.Name.BeforeExtra)+member), nil
 	default:
-		at := doc.start + 1
-		return splice(text, at, at, member), nil
+		return doc.object.add(text, member), nil
 	}
 }
 
@@ -99,19 +91,12 @@ func (d DaemonJSON) Remove(data []byte) ([]byte, error) {
 // removeMember takes out the key with its list, which we made, and the whole file
 // if we made that.
 func (d DaemonJSON) removeMember(text string, doc document) []byte {
-	members := doc.object.Members
-	it := members[doc.member]
-	switch {
-	case doc.member > 0:
-		return splice(text, members[doc.member-1].Value.EndOffset, it.Value.EndOffset, "")
-	case len(members) > 1:
-		return splice(text, it.Name.StartOffset, members[1].Name.StartOffset, "")
-	}
+	it := doc.object.Members[doc.member]
 	member := text[it.Name.StartOffset:it.Value.EndOffset]
 	if rest, ok := strings.CutPrefix(text, madeHead+member+madeTail); ok {
 		return []byte(rest)
 	}
-	return splice(text, it.Name.StartOffset, it.Value.EndOffset, "")
+	return doc.object.cut(text, doc.member)
 }
 
 // Emptied is the file with our list there but empty, when Remove takes the key
@@ -129,8 +114,7 @@ func (d DaemonJSON) Emptied(data []byte) (emptied []byte, ok bool) {
 // document is what an edit must know of a daemon.json.
 type document struct {
 	blank  bool // nothing but white space
-	start  int  // of the object
-	object *hujson.Object
+	object object
 	member int           // index of our list's key, -1 without
 	value  *hujson.Value // its value
 	list   *hujson.Array
@@ -139,35 +123,14 @@ type document struct {
 
 func (d DaemonJSON) parse(data []byte) (document, error) {
 	doc := document{member: -1, entry: -1}
-	if err := plainJSON(data); err != nil {
+	var err error
+	if doc.object, doc.blank, err = parseObject(data, jsonHint); err != nil || doc.blank {
 		return doc, err
 	}
-	if blankJSON(data) {
-		doc.blank = true
-		return doc, nil
+	if doc.member, err = doc.object.find(data, string(d.List)); err != nil || doc.member < 0 {
+		return doc, err
 	}
-	root, err := hujson.Parse(data)
-	if err != nil {
-		return doc, refuse(1, jsonHint, "%v", err)
-	}
-	object, ok := root.Value.(*hujson.Object)
-	if !ok {
-		return doc, refuse(lineAt(data, root.StartOffset), jsonHint, "not a JSON object")
-	}
-	doc.object, doc.start = object, root.StartOffset
-	for i := range object.Members {
-		name, _ := object.Members[i].Name.Value.(hujson.Literal)
-		if name.String() != string(d.List) {
-			continue
-		}
-		if doc.member >= 0 {
-			return doc, refuse(lineAt(data, object.Members[i].Name.StartOffset), "keep one of them", "%s is there twice", d.List)
-		}
-		doc.member, doc.value = i, &object.Members[i].Value
-	}
-	if doc.member < 0 {
-		return doc, nil
-	}
+	doc.value = &doc.object.Members[doc.member].Value
 	return doc, d.readList(data, &doc)
 }
 
@@ -200,56 +163,3 @@ func (d DaemonJSON) means(entry string) string {
 }
 
 const jsonHint = "mend the file first: dockerd would not start with it either"
-
-// plainJSON refuses what dockerd would not read at its next start.
-func plainJSON(data []byte) error {
-	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) || bytes.HasPrefix(data, []byte("\xff\xfe")) {
-		return refuse(1, "save the file as UTF-8 without a byte order mark", "begins with a byte order mark, which older dockerd does not read")
-	}
-	if blankJSON(data) {
-		return nil
-	}
-	if !utf8.Valid(data) {
-		return refuse(badUTF8(data), jsonHint, "not UTF-8")
-	}
-	var raw json.RawMessage
-	err := json.Unmarshal(data, &raw)
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return refuse(lineAt(data, int(syntax.Offset)-1), jsonHint, "not JSON: %v", err)
-	}
-	return err
-}
-
-func blankJSON(data []byte) bool { return len(bytes.Trim(data, " \t\r\n")) == 0 }
-
-func badUTF8(data []byte) int {
-	for i := 0; i < len(data); {
-		r, size := utf8.DecodeRune(data[i:])
-		if r == utf8.RuneError && size <= 1 {
-			return lineAt(data, i)
-		}
-		i += size
-	}
-	return 0
-}
-
-func quote(s string) string {
-	b, err := json.Marshal(s)
-	if err != nil {
-		return `""` // a string always marshals
-	}
-	return string(b)
-}
-
-// gap is the white space before a new neighbour of something.
-func gap(before hujson.Extra) string {
-	if len(before) == 0 {
-		return " "
-	}
-	return string(before)
-}
-
-func splice(text string, from, to int, with string) []byte {
-	return []byte(text[:from] + with + text[to:])
-}

@@ -1,21 +1,11 @@
 package trust
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/regctl/regctl/internal/fault"
 )
-
-func decodeJSON(data []byte) (any, error) {
-	if strings.TrimSpace(string(data)) == "" {
-		return nil, nil
-	}
-	var all any
-	err := json.Unmarshal(data, &all)
-	return all, err
-}
 
 func daemonSeeds() []string {
 	return []string{

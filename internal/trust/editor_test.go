@@ -24,8 +24,8 @@ type editorCase struct {
 func editorCases() []editorCase {
 	const certs = "/etc/containerd/certs.d"
 	return []editorCase{
-		{"insecure", DaemonJSON{InsecureRegistries, addrA}, DaemonJSON{InsecureRegistries, addrB}, decodeJSON, daemonSeeds()},
-		{"mirrors", DaemonJSON{RegistryMirrors, "https://" + addrA}, DaemonJSON{RegistryMirrors, "https://" + addrB}, decodeJSON, daemonSeeds()},
+		{"insecure", DaemonJSON{InsecureRegistries, addrA}, DaemonJSON{InsecureRegistries, addrB}, decodeObject, daemonSeeds()},
+		{"mirrors", DaemonJSON{RegistryMirrors, "https://" + addrA}, DaemonJSON{RegistryMirrors, "https://" + addrB}, decodeObject, daemonSeeds()},
 		{"hosts", HostsLine{addrA, "registry.test", "192.0.2.9"}, HostsLine{addrB, "other.test", "2001:db8::9"}, decodeLines, []string{
 			"", "127.0.0.1 localhost\n", "127.0.0.1\tlocalhost\r\n::1 ip6-localhost\r\n", "127.0.0.1 localhost", "# no newline at end", "\n\n",
 		}},
@@ -49,6 +49,7 @@ func editorCases() []editorCase {
 			"mirrors:\r\nconfigs:\r\n  a.test: {tls: {ca_file: /x}}\r\n", "---\nmirrors:\n    docker.io:\n        endpoint: [https://a.test]\n", "configs: {}\n",
 			"mirrors:\n  docker.io:\n    endpoint:\n    - https://m.test # first\n    rewrite:\n      a: b\n",
 		}},
+		{"docker-auth", DockerAuth{Address: addrA, Login: loginA()}, DockerAuth{Address: addrB, Login: loginA()}, decodeObject, dockerConfigs()},
 	}
 }
 
@@ -108,15 +109,18 @@ func checkEditor(t *testing.T, c editorCase, data []byte) {
 func mustRemove(t *testing.T, name string, from, want []byte, editors ...Editor) {
 	t.Helper()
 	got := from
-	for _, e := range editors {
+	for i, e := range editors {
 		again, err := FromPart(e.Part())
+		if auth, ok := e.(DockerAuth); ok {
+			e = DockerAuth{Address: auth.Address} // a part names no secret
+		}
 		if err != nil || again != e || strings.ContainsAny(e.Part(), " \t\r\n") {
 			t.Fatalf("%q names %+v, not %+v: %v", e.Part(), again, e, err)
 		}
 		if got, err = again.Remove(got); err != nil {
 			t.Fatalf("%s: remove %s: %v", name, e.Part(), err)
 		}
-		if e.Has(got) {
+		if full := editors[i]; full.Has(got) {
 			t.Fatalf("%s: %s is there after its removal\n%q", name, e.Part(), got)
 		}
 	}
@@ -162,3 +166,4 @@ func FuzzConfigPath(f *testing.F)         { fuzzEditor(f, "config_path") }
 func FuzzHostsTOML(f *testing.F)          { fuzzEditor(f, "hosts.toml") }
 func FuzzBuildKitTOML(f *testing.F)       { fuzzEditor(f, "buildkitd.toml") }
 func FuzzRegistriesYAML(f *testing.F)     { fuzzEditor(f, "registries.yaml") }
+func FuzzDockerAuth(f *testing.F)         { fuzzEditor(f, "docker-auth") }

@@ -37,6 +37,8 @@ func FromPart(part string) (Editor, error) {
 		return BuildKitTOML{Address: w[0], Upstream: w[1], Plain: w[2] == "http", CA: w[3]}, nil
 	case "registries.yaml4":
 		return RegistriesYAML{ID: w[0], URL: w[1], Upstream: w[2], CA: w[3]}, nil
+	case "docker-auth1":
+		return DockerAuth{Address: w[0]}, nil
 	case "file2":
 		return whole{id: w[0], store: Store(w[1])}, nil
 	}
@@ -73,7 +75,7 @@ func PartOf(part string) (registry string, store Store) {
 		return w[1], BuildKit
 	case "registries.yaml":
 		return w[1], K3s
-	case "docker-auth":
+	case "docker-auth", "docker-auth-helper":
 		return w[1], LoginStore
 	case "file":
 		return w[1], Store(w[2])

@@ -41,6 +41,13 @@ func Plan(r Registry, c Client, stores []Store, opts Options) ([]Placement, erro
 		}
 		placed = append([]Placement{p}, placed...)
 	}
+	if opts.Login != nil {
+		p, err := loginStore(r, c, opts)
+		if err != nil {
+			return nil, err
+		}
+		placed = append(placed, p)
+	}
 	chain(placed)
 	return placed, nil
 }

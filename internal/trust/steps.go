@@ -2,7 +2,6 @@ package trust
 
 import (
 	"io/fs"
-	"regexp"
 	"slices"
 
 	"github.com/regctl/regctl/internal/fault"
@@ -180,12 +179,6 @@ func diff(path string, old, want host.Fact) ([]step.Item, error) {
 	}
 	c, err := w.Plan(host.Facts{ref: old})
 	return c.Items, err
-}
-
-// maskForeign hides what looks like a secret in a file that is not ours.
-func maskForeign(data []byte) []byte {
-	data = regexp.MustCompile(`(?i)((?:password|passwd|secret|auth|token|identity_?token)["']?[ \t]*[:=][ \t]*)([^\s{\[][^\r\n]*)`).ReplaceAll(data, []byte("${1}***"))
-	return regexp.MustCompile(`(://)[^/\s@"']+@`).ReplaceAll(data, []byte("${1}***@"))
 }
 
 // after does ops once one of the files before it has changed.

@@ -90,7 +90,7 @@ const (
 	Legacy     Store = "legacy"
 	Mirror     Store = "mirror"
 	MapHost    Store = "map-host" // --map-host, not a --store
-	LoginStore      Store = "login"    // --login, likewise
+	LoginStore Store = "login"    // --login, not a --store
 )
 
 // Effect says when a store takes effect.
@@ -108,7 +108,9 @@ type Options struct {
 	Restart  bool
 	AsMirror bool
 	MapHost  string // IP address; "" for none
-	Login    *Login
+	// Login is stored for Docker's client and podman; nil for none. The client must
+	// have been seen with LoginReads too.
+	Login *Login
 }
 
 // Placement is one store on one client.

@@ -82,6 +82,11 @@ func (u *undoing) take(s Store, e host.Entry) error {
 	}
 	u.taken[ref] = append(prior, e.Part)
 	p := u.at(s, e.Path)
+	if e.Kind == host.Credential {
+		forget := forgetLogin{ref, e.Part}
+		p.Path, p.Steps = forget.Name(), append(p.Steps, forget)
+		return nil
+	}
 	if e.Kind == host.File {
 		p.Steps = append(p.Steps, drop{ref: ref, part: e.Part})
 		u.file(p, e.Path)

@@ -32,6 +32,11 @@ func Validate(r Registry, stores []Store, opts Options) error {
 			return err
 		}
 	}
+	if opts.Login != nil {
+		if err := opts.Login.check(); err != nil {
+			return err
+		}
+	}
 	if opts.MapHost == "" {
 		return nil
 	}

@@ -29,7 +29,7 @@ op() {
 	[ "${h:--}" = "$known" ] || tell "$kind" before
 	by=$action
 	case $kind:$part in
-	file:?* | dir:?*)
+	file:?* | dir:?* | credential:?*)
 		by=noted-$action
 		entries
 		;;
@@ -55,7 +55,7 @@ op() {
 wanted() {
 	case $kind:$by in
 	edit:remove) ! inrecord ;;
-	file:noted-remove) [ -z "$ours" ] ;;
+	file:noted-remove | credential:noted-remove) [ -z "$ours" ] ;;
 	dir:noted-remove) [ -z "$ours$theirs" ] ;;
 	dir:noted-*) [ -d "$p" ] ;;
 	*:remove) [ "$e" = 0 ] ;;
@@ -73,6 +73,7 @@ carryout() {
 	noted-*) note || return 1 ;;
 	esac
 	case $kind:$action in
+	credential:*) keep ;;
 	edit:remove) leave ;;
 	edit:*) enter ;;
 	dir:remove)

@@ -110,10 +110,16 @@ writeledger() {
 
 # notedremove takes away what our part made, if it is as we left it.
 notedremove() {
-	if [ "$kind" = dir ]; then
+	case $kind in
+	dir)
 		strike_dir
 		return
-	fi
+		;;
+	credential)
+		erase
+		return
+		;;
+	esac
 	if [ "$e" = 1 ] && [ -z "$theirs" ]; then
 		if [ -n "$asleft" ] && [ -z "$foreign" ]; then
 			verb=remove

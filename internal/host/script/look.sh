@@ -3,6 +3,10 @@
 fact() {
 	e=0 mode=0 uid=0 gid=0 foreign= p=$2 follow=
 	case $1 in
+	credential)
+		kept
+		return 0
+		;;
 	edit | source)
 		follow=-L
 		if [ "$1" = edit ] && { [ -e "$p" ] || [ -L "$p" ] || [ -d "$U" ]; }; then
@@ -44,6 +48,7 @@ content() {
 	case $1 in
 	file | edit | source) [ -n "$foreign" ] || cat "$p" ;;
 	link) [ -n "$foreign" ] || readlink -n "$p" ;;
+	credential) printf %s "$C" ;;
 	esac
 }
 
@@ -66,11 +71,17 @@ tell() {
 look() {
 	value
 	case $kind in
-	file | dir | link | source | edit)
+	file | dir | link | source | edit | credential)
 		fact "$kind" "$v"
 		tell "$kind" fact
 		;;
 	runtime)
+		if [ "$v" = login-docker-config ]; then
+			loginuser
+			fact source "$home/.docker/config.json"
+			tell source fact
+			return 0
+		fi
 		say fact 1 0 0 0
 		case $v in
 		machine) machine | encode ;;

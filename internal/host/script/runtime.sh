@@ -33,6 +33,16 @@ pid() {
 # arguments prints those of the process $1, one a line.
 arguments() { tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null; }
 
+# loginuser sets login to the user who logged in, and home to that user's folder.
+loginuser() {
+	login=${SUDO_USER:-$(id -un)} home=
+	while IFS=: read -r name _ _ _ _ t _; do
+		[ "$name" != "$login" ] || home=$t
+	done </etc/passwd
+	# One from a directory service; root has been given root's HOME.
+	[ -n "$home" ] || [ -n "$SUDO_USER" ] || home=$HOME
+}
+
 # machine prints what there is to know of this machine, "key value" a line.
 machine() {
 	echo "uid ${me%:*}"
@@ -40,11 +50,9 @@ machine() {
 	echo "home $HOME"
 	echo "login-uid ${SUDO_UID:-${me%:*}}"
 	echo "login-gid ${SUDO_GID:-${me#*:}}"
-	login=${SUDO_USER:-$(id -un)}
+	loginuser
 	echo "login-user $login"
-	while IFS=: read -r name _ _ _ _ home _; do
-		[ "$name" != "$login" ] || echo "login-home $home"
-	done </etc/passwd
+	[ -z "$home" ] || echo "login-home $home"
 	for j in /etc/os-release /usr/lib/os-release; do
 		[ -r "$j" ] || continue
 		while IFS= read -r line; do

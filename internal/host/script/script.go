@@ -31,6 +31,8 @@ var (
 	files string
 	//go:embed edit.sh
 	edit string
+	//go:embed credential.sh
+	credential string
 	//go:embed ledger.sh
 	ledger string
 	//go:embed runtime.sh
@@ -45,7 +47,7 @@ var (
 
 // Main is the script that looks at a machine and changes it.
 func Main() string {
-	return strip(lib + look + do + files + edit + ledger + runtime + action + verify + main)
+	return strip(lib + look + do + files + edit + ledger + credential + runtime + action + verify + main)
 }
 
 // Become is the script that becomes root and loads what follows it.
