@@ -188,7 +188,7 @@ func TestFleetRecords(t *testing.T) {
 		t.Errorf("%v, %+v", err, list)
 	}
 	err := filepath.WalkDir(f.dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
 		data, err := os.ReadFile(path)
