@@ -31,6 +31,8 @@ var (
 	files string
 	//go:embed edit.sh
 	edit string
+	//go:embed lock.sh
+	lock string
 	//go:embed ledger.sh
 	ledger string
 	//go:embed runtime.sh
@@ -43,7 +45,7 @@ var (
 
 // Main is the script that looks at a machine and changes it.
 func Main() string {
-	return strip(lib + look + do + files + edit + ledger + runtime + action + main)
+	return strip(lib + look + do + files + edit + lock + ledger + runtime + action + main)
 }
 
 // Become is the script that becomes root and loads what follows it.
