@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,9 +51,8 @@ func (r *remote) Name() string { return r.name }
 func (r *remote) Look(ctx context.Context, refs []Ref) (Facts, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var req request
+	var req, looks request
 	var asked []Ref
-	ledger := false
 	facts := make(Facts, len(refs))
 	for _, ref := range refs {
 		if _, twice := facts[ref]; twice {
@@ -63,26 +63,26 @@ func (r *remote) Look(ctx context.Context, refs []Ref) (Facts, error) {
 			continue
 		}
 		asked = append(asked, ref)
-		if !ledger && ref.Kind.noted() {
-			ledger = true
-			req.ledger()
-		}
-		req.look(ref)
+		looks.look(ref)
 	}
 	if len(asked) == 0 {
 		return facts, ctx.Err()
 	}
+	noting := slices.ContainsFunc(asked, func(ref Ref) bool { return ref.Kind.noted() })
+	if noting {
+		req.ledger()
+	}
+	req.Write(looks.Bytes())
 	err := r.talk(ctx, &req, func() error {
 		var failed error
 		var entries []Entry
-		for _, ref := range asked {
-			if ledger && ref.Kind.noted() {
-				ledger = false
-				var err error
-				if entries, err = r.in.ledger(); err != nil {
-					return err
-				}
+		if noting {
+			var err error
+			if entries, err = r.in.ledger(); err != nil {
+				return err
 			}
+		}
+		for _, ref := range asked {
 			fact, err := r.looked(ref)
 			if err != nil {
 				return err
@@ -173,7 +173,7 @@ func (r *remote) send(ctx context.Context, data []byte) error {
 	if err != nil {
 		return err
 	}
-	r.pipe, r.in, r.known = p, &answers{r.marker, p.out}, map[string]Fact{}
+	r.pipe, r.in, r.known = p, &answers{marker: r.marker, in: p.out}, map[string]Fact{}
 	line, _, err := r.in.next()
 	if err == nil && !strings.HasPrefix(line, "hello ") {
 		err = fmt.Errorf("unexpected answer %q", line)

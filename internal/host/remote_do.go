@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
+
+	"github.com/regctl/regctl/internal/fault"
 )
 
 // Do implements Host. When ctx ends, the op under way is finished or undone and the
@@ -165,6 +167,8 @@ func (r *remote) failure(ctx context.Context, op Op, receipt *Receipt, words str
 		return &ForeignError{receipt.Ref, rest}
 	case "changed":
 		return &ChangedError{receipt.Ref}
+	case "busy":
+		return fault.Fail("wait until that has ended and run the same command again", "another regctl has been changing this machine for a minute")
 	case "stopped":
 		if err := ctx.Err(); err != nil {
 			return err

@@ -1,9 +1,13 @@
 package host_test
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/testenv"
 )
 
 func newShell(t *testing.T) *host.Shell {
@@ -15,6 +19,38 @@ func newShell(t *testing.T) *host.Shell {
 
 func TestContractInAShell(t *testing.T) {
 	contract(t, func(t *testing.T) host.Host { return newShell(t) })
+}
+
+// Red Hat's sh is bash, Alpine's is busybox's, and so are its tools.
+func TestContractInOtherShells(t *testing.T) {
+	testenv.Need(t, "bash", "busybox")
+	for _, name := range []string{"bash", "busybox"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if name == "busybox" {
+				out, err := exec.Command("busybox", "--install", "-s", dir).CombinedOutput()
+				if err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+				must(t, os.RemoveAll(filepath.Join(dir, "sh")))
+			}
+			path, err := exec.LookPath(name)
+			must(t, err)
+			must(t, os.Symlink(path, filepath.Join(dir, "sh")))
+			t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+			h := newShell(t)
+			machine := func() host.Machine {
+				facts, err := h.Look(t.Context(), []host.Ref{host.MachineRef()})
+				must(t, err)
+				return host.ParseMachine(facts[host.MachineRef()])
+			}
+			if m := machine(); m.UID != os.Geteuid() || m.OS == "" || m.Arch == "" || m.LoginHome == "" || m.Tools["openssl"] == "" {
+				t.Errorf("%+v", m)
+			}
+			contract(t, func(*testing.T) host.Host { return h })
+			ledgerContract(t, func(*testing.T) host.Host { return h })
+		})
+	}
 }
 
 func TestContractOfEditsOnALocalHost(t *testing.T) {

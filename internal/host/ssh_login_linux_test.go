@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"path/filepath"
 	"strings"
@@ -184,35 +183,47 @@ func TestConnectTimeoutCoversTheHandshake(t *testing.T) {
 }
 
 // Look and Do take four round trips after login: to open a session, to start a command
-// in it (before that sshd's window is shut), to look and to do.
+// in it (before that sshd's window is shut), to look and to do. To close takes none.
 func TestRoundTrips(t *testing.T) {
 	s := startSSHD(t)
-	const oneWay = 75 * time.Millisecond
-	port := delay(t, s.port, oneWay)
-	put(t, filepath.Join(s.dir, "known_hosts"), strings.ReplaceAll(content(t, filepath.Join(s.dir, "known_hosts")), fmt.Sprint(s.port), fmt.Sprint(port)), 0o600)
+	line := listenOn(t, s.port)
+	known := filepath.Join(s.dir, "known_hosts")
+	put(t, known, strings.ReplaceAll(content(t, known), fmt.Sprint(s.port), fmt.Sprint(line.port)), 0o600)
 	for _, user := range []string{"root", "free"} {
 		target := s.target(user)
-		target.Port = port
+		target.Port = line.port
 		h, err := host.DialSSH(t.Context(), target, s.options())
 		must(t, err)
-		began := time.Now()
-		root := t.TempDir()
-		carryOut(t, h, edited{filepath.Join(root, "daemon.json"), "one"})
-		trips := float64(time.Since(began)) / float64(2*oneWay)
-		t.Logf("%s: %.2f round trips", user, trips)
-		if trips >= 5 {
-			t.Errorf("%s: %.2f round trips, want 4", user, trips)
+		before := line.turns.Load()
+		carryOut(t, h, edited{filepath.Join(t.TempDir(), "daemon.json"), "one"})
+		if trips := line.turns.Load() - before; trips != 4 {
+			t.Errorf("%s: %d round trips, want 4", user, trips)
 		}
+		line.deaf.Store(true)
+		began := time.Now()
 		must(t, h.Close())
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s: it waited %s for an answer to its farewell", user, took)
+		}
+		line.deaf.Store(false)
 	}
 }
 
-// delay is a proxy to a local port that holds everything back for a while.
-func delay(t *testing.T, to int, oneWay time.Duration) int {
+// counter is a proxy to a local port that counts how often the client speaks after it
+// has heard something.
+type counter struct {
+	port  int
+	heard atomic.Bool
+	turns atomic.Int32
+	deaf  atomic.Bool // nothing more gets through
+}
+
+func listenOn(t *testing.T, to int) *counter {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	t.Cleanup(func() { l.Close() })
+	c := &counter{port: l.Addr().(*net.TCPAddr).Port}
 	go func() {
 		for in, err := l.Accept(); err == nil; in, err = l.Accept() {
 			out, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", to))
@@ -220,35 +231,31 @@ func delay(t *testing.T, to int, oneWay time.Duration) int {
 				in.Close()
 				return
 			}
-			go late(out, in, oneWay)
-			go late(in, out, oneWay)
+			go c.pass(out, in, func() {
+				if c.heard.Swap(false) {
+					c.turns.Add(1)
+				}
+			})
+			go c.pass(in, out, func() { c.heard.Store(true) })
 		}
 	}()
-	return l.Addr().(*net.TCPAddr).Port
+	return c
 }
 
-func late(to io.WriteCloser, from io.Reader, by time.Duration) {
-	type packet struct {
-		data []byte
-		at   time.Time
-	}
-	queue := make(chan packet, 1024)
-	go func() {
-		defer to.Close()
-		for p := range queue {
-			<-time.After(time.Until(p.at))
-			if _, err := to.Write(p.data); err != nil {
-				return
-			}
-		}
-	}()
-	defer close(queue)
+func (c *counter) pass(to, from net.Conn, note func()) {
+	defer to.Close()
+	buffer := make([]byte, 32<<10)
 	for {
-		buffer := make([]byte, 32<<10)
 		n, err := from.Read(buffer)
 		if err != nil {
 			return
 		}
-		queue <- packet{buffer[:n], time.Now().Add(by)}
+		if c.deaf.Load() {
+			continue
+		}
+		note()
+		if _, err := to.Write(buffer[:n]); err != nil {
+			return
+		}
 	}
 }

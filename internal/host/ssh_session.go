@@ -115,7 +115,7 @@ func (s *SSH) begin(channel ssh.Channel, p *pipe, prompt *prompts, first []byte)
 	if _, err := channel.Write(append(loaded(script.Become(), []byte(header)), ahead...)); err != nil {
 		return err
 	}
-	a := &answers{marker, p.out}
+	a := &answers{marker: marker, in: p.out}
 	line, _, err := a.next()
 	if err != nil {
 		return s.explain(err, p.story())

@@ -43,6 +43,28 @@ func (r *request) block(data []byte) {
 // ledger asks for what is noted of files and directories.
 func (r *request) ledger() { r.WriteString("ledger\n") }
 
+// bytes sends an op's bytes as lines of text if a shell's read returns those
+// unharmed, else in base64.
+func (r *request) bytes(data []byte) {
+	text := string(data)
+	last := word(strings.HasSuffix(text, "\n"), "=", "-")
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	long := func(line string) bool { return len(line) >= lineLength }
+	odd := func(c rune) bool { return (c < ' ' || c > '~') && c != '\t' && c != '\n' }
+	if len(data) == 0 || slices.ContainsFunc(lines, long) || strings.ContainsFunc(text, odd) {
+		r.block(data)
+		return
+	}
+	fmt.Fprintf(r, "%s%d\n%s\n", last, len(lines), strings.Join(lines, "\n"))
+}
+
+func word(yes bool, is, isNot string) string {
+	if yes {
+		return is
+	}
+	return isNot
+}
+
 func (r *request) look(ref Ref) {
 	fmt.Fprintf(r, "look %s\n", ref.Kind)
 	r.value(ref.Path)
@@ -66,7 +88,7 @@ func (r *request) op(i int, op Op, known string, onlyIf, same []int) {
 	fmt.Fprintf(r, "%s\n%s\n", numbers(onlyIf), numbers(same))
 	r.value(op.Path)
 	r.value(op.Part)
-	r.block(op.Want.Data)
+	r.bytes(op.Want.Data)
 }
 
 func orDash(s string) string {
@@ -82,6 +104,7 @@ func numbers(list []int) string { return strings.Trim(fmt.Sprint(list), "[]") }
 type answers struct {
 	marker string
 	in     *bufio.Reader
+	last   []byte // of the file that was told last
 }
 
 var errGone = errors.New("the connection ended")
@@ -114,19 +137,26 @@ func (a *answers) fact(words string) (Fact, error) {
 	if err != nil {
 		return Fact{}, err
 	}
-	if fact.Data, err = unBase64(body); err != nil {
-		return Fact{}, err
-	}
-	if rest, ok := strings.CutPrefix(line, "record "); ok {
-		var parts []byte
-		line, body, err = a.next()
-		if err == nil {
-			parts, err = unBase64(body)
-		}
-		if err != nil {
+	switch line {
+	case "text":
+		fact.Data = body
+		return fact, nil
+	case "again":
+		fact.Data = slices.Clone(a.last)
+		if line, _, err = a.next(); err != nil {
 			return Fact{}, err
 		}
-		fact.Edit = parseRecord(rest, string(parts))
+	default:
+		if fact.Data, err = unBase64(body); err != nil {
+			return Fact{}, err
+		}
+		a.last = fact.Data
+	}
+	if rest, ok := strings.CutPrefix(line, "record "); ok {
+		if line, body, err = a.next(); err != nil {
+			return Fact{}, err
+		}
+		fact.Edit = parseRecord(rest, string(body), fact.Hash())
 	}
 	if line != "." {
 		return Fact{}, fmt.Errorf("unexpected answer %q", line)
@@ -174,13 +204,23 @@ func parseFact(words string) (Fact, error) {
 	return fact, nil
 }
 
-// parseRecord reads "other exists mode uid gid hash".
-func parseRecord(words, parts string) *Record {
+// parseRecord reads "other exists mode uid gid hash" and lines "part name" and "left
+// hash" of a file that has a hash now.
+func parseRecord(words, body, now string) *Record {
+	r := &Record{}
 	f := strings.Fields(words)
-	r := &Record{Parts: strings.Fields(parts)}
 	if len(f) == 6 {
-		r.Others = f[0] == "1"
 		r.Original = strings.TrimPrefix(f[5], "-")
 	}
+	asLeft := now == r.Original
+	for line := range strings.Lines(body) {
+		switch key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); key {
+		case "part":
+			r.Parts = append(r.Parts, value)
+		case "left":
+			asLeft = asLeft || orDash(now) == value
+		}
+	}
+	r.Others = !asLeft || len(f) == 6 && f[0] == "1"
 	return r
 }

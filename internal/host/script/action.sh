@@ -10,10 +10,10 @@ act() {
 	validate-dockerd) validate ;;
 	update-ca-certificates)
 		ownlinks
-		runs update-ca-certificates
+		once update-ca-certificates
 		;;
-	update-ca-trust) runs update-ca-trust extract ;;
-	trust-extract-compat) runs trust extract-compat ;;
+	update-ca-trust) once update-ca-trust extract ;;
+	trust-extract-compat) once trust extract-compat ;;
 	docker-info-shows) await shows ;;
 	docker-info-lacks) await lacks ;;
 	verify-*) verify "${name#verify-}" ;;
@@ -49,7 +49,7 @@ ownlinks() {
 # when it starts.
 reload() {
 	if pid dockerd; then
-		runs kill -HUP "$pid"
+		once kill -HUP "$pid"
 	else
 		note='dockerd does not run'
 	fi
@@ -62,11 +62,11 @@ restart() {
 		;;
 	esac
 	if [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then
-		runs systemctl restart "$arg"
+		once systemctl restart "$arg"
 	elif command -v rc-service >/dev/null; then
-		runs rc-service "$arg" restart
+		once rc-service "$arg" restart
 	else
-		runs service "$arg" restart
+		once service "$arg" restart
 	fi
 }
 
@@ -76,7 +76,7 @@ validate() {
 	set --
 	t=dockerd
 	if pid dockerd; then
-		args=$(arguments "$pid")
+		arguments "$pid"
 		old=$IFS IFS=$nl
 		set -f
 		# shellcheck disable=SC2086 # lines
@@ -91,7 +91,7 @@ validate() {
 		return 0
 	fi
 	[ -z "$arg" ] || set -- "$@" --config-file "$arg"
-	runs "$t" "$@" --validate
+	once "$t" "$@" --validate
 }
 
 shows() { case $t in *"$arg"*) ;; *) return 1 ;; esac; }
@@ -101,11 +101,11 @@ lacks() { ! shows && [ -n "$t" ]; }
 await() {
 	tries=50
 	while [ $tries -gt 0 ]; do
-		t=$(dockerinfo)
+		dockerinfo
 		"$1" && return 0
 		[ -z "$stop" ] || break
 		tries=$((tries - 1))
-		sleep 0.2
+		sleep 0.2 2>/dev/null || sleep 1
 	done
 	err="docker info still does not agree: $arg"
 	return 1

@@ -43,7 +43,7 @@ kept() {
 
 keep() {
 	verb=store
-	err=$(printf %s "$d" | decode | ask store 2>&1) || return 1
+	err=$(plainly | ask store 2>&1) || return 1
 	fact credential "$path"
 	identify credential
 	[ -z "$C" ] || return 0

@@ -17,13 +17,16 @@ op() {
 	IFS= read -r onlyif && IFS= read -r same || exit 1
 	value; path=$v
 	value; part=$v
-	read -r n || exit 1
-	block "$n"
+	bytes
+	if put_off; then return 0; fi
+	settle
 	[ -z "$failed" ] || return 0
 	if [ -n "$stop" ]; then fail stopped; return 0; fi
 	if [ -n "$onlyif" ] && ! among "$onlyif"; then say done 0 ""; return 0; fi
+	if ! lock; then fail busy; return 0; fi
 	if [ "$kind" = action ]; then act; return 0; fi
 
+	told=
 	fact "$kind" "$path"
 	identify "$kind"
 	[ "${h:--}" = "$known" ] || tell "$kind" before
@@ -49,6 +52,66 @@ op() {
 	identify "$kind"
 	case $by in noted-*) [ "$e" = 1 ] || strike ;; esac
 	fail error "$verb" "${h:--}" "$err"
+}
+
+# bytes reads what the op wants written into d: in base64, or where the count of lines
+# begins with "=" as it is, with "-" without the last newline.
+bytes() {
+	read -r n || exit 1
+	text=${n%%[0-9]*}
+	block "${n#[=-]}"
+	[ "$text" != - ] || d=${d%"$nl"}
+}
+
+# plainly prints what the op wants written.
+plainly() {
+	case $text in
+	'') printf %s "$d" | $decode ;;
+	*) printf %s "$d" ;;
+	esac
+}
+
+# put_off has a folder that is noted made with those that follow, in one go, and
+# answered then. They wait in late, a line each: number, part, hash and path.
+put_off() {
+	case $kind:$action:$part in dir:create:?*) ;; *) return 1 ;; esac
+	p=$path
+	[ -z "$failed$stop$onlyif" ] && [ "$known" = - ] && [ ! -e "$p" ] && [ ! -L "$p" ] && owner '' &&
+		[ "$wantmode" = "${latemode:-$wantmode}" ] && lock && note || return 1
+	late=$late$i\ $part\ $want\ $p$nl latemode=$wantmode
+}
+
+# settle makes the folders that were put off.
+settle() {
+	[ -n "$late" ] || return 0
+	tosettle=$late late=
+	old=$IFS IFS=$nl
+	set -f
+	for j in $tosettle; do
+		j=${j#* } j=${j#* }
+		set -- "$@" "${j#* }"
+	done
+	mkdir -m "$latemode" "$@" 2>/dev/null
+	set --
+	for j in $tosettle; do set -- "$@" "$j"; done
+	set +f
+	IFS=$old
+	for j in "$@"; do settled "$j"; done
+	latemode=
+}
+
+# settled answers for one of them.
+settled() {
+	t=${1#* }
+	t=${t#* }
+	if [ -z "$failed" ] && { [ -d "${t#* }" ] || runs mkdir -m "$latemode" "${t#* }"; }; then
+		changed="$changed${1%% *} " new=$new$nl${t#* }/$nl
+		touched "${t#* }"
+		say done 1 "${t%% *}"
+		return
+	fi
+	[ -n "$failed" ] || fail error make - "$(printf %s "$err" | tr '\n' ' ')"
+	unnote "dir ${1#* }"
 }
 
 # wanted tells whether there is nothing left to do.
@@ -84,32 +147,44 @@ carryout() {
 		verb=remove
 		runs rm -f "$p" && h= && touched "$p"
 		;;
-	file:*) newtemp && fill "$temp" && dress "$temp" && check && put ;;
+	file:*) writefile ;;
 	dir:*) makedir ;;
 	link:*) verb=link; makelink ;;
 	esac
 }
 
-# touched notes that the directory of $1 is to be put on disk at the end.
-touched() {
-	case $dirs in *"$nl${1%/*}/$nl"*) ;; *) dirs=$dirs$nl${1%/*}/$nl ;; esac
+# touched notes that the directory of $1 is to be put on disk at the end, unless it
+# was made a moment ago: then its own directory's turn brings it along.
+touched() { later "${1%/*}/"; }
+
+# later has a file or a directory put on disk at the end.
+later() {
+	case $1 in *"$nl"*)
+		sync "$1" 2>/dev/null || sync
+		return
+		;;
+	esac
+	case $synced in *"$nl$1$nl"*) ;; *) synced=$synced$nl$1$nl ;; esac
 }
 
-# finish is what is left to do when the script ends, for whatever reason.
+flush() {
+	[ -n "$synced" ] || return 0
+	old=$IFS IFS=$nl
+	set -f
+	for j in $synced; do
+		case $new in *"$nl$j$nl"*) continue ;; esac
+		[ ! -e "$j" ] || set -- "$@" "$j"
+	done
+	set +f
+	IFS=$old synced= new=
+	[ $# = 0 ] || sync "$@" 2>/dev/null || sync
+}
+
+# finish ends a batch, and is what is left to do when the script ends for whatever
+# reason.
 finish() {
 	cleartemp
 	saveledger
 	flush
-}
-
-flush() {
-	[ -n "$dirs" ] || return 0
-	old=$IFS IFS=$nl
-	set -f
-	for j in $dirs; do
-		[ -z "$j" ] || [ ! -d "$j" ] || set -- "$@" "$j"
-	done
-	set +f
-	IFS=$old dirs=
-	[ $# = 0 ] || sync "$@" 2>/dev/null || sync
+	unlock
 }

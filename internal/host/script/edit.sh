@@ -3,19 +3,24 @@
 # gid hash), parts (who of ours is in it), left (hashes of the file as we left it),
 # other (somebody else changed it).
 
+# undodir sets U, and K, the folder that is locked: one's own home.
 undodir() {
-	[ -z "$U" ] || return 0
-	if [ "${me%:*}" = 0 ]; then U=/var/lib/regctl/undo
+	K=$HOME
+	if [ -n "$U" ]; then
+		K=${U%/*}
+		while [ ! -d "$K" ]; do K=${K%/*}; done
+	elif [ "${me%:*}" = 0 ]; then U=/var/lib/regctl/undo
 	else U=${XDG_STATE_HOME:-$HOME/.local/state}/regctl/undo
 	fi
 }
 
 # record sets R to p's record, "" if there is none.
 record() {
+	for R in "$U"/*/; do
+		R=${R%/}
+		{ IFS= read -r t <"$R/path"; } 2>/dev/null && [ "$t" = "$p" ] && return 0
+	done
 	R=
-	[ -d "$U" ] || return 0
-	recordname
-	[ -d "$R" ] || R=
 }
 
 recordname() {
@@ -26,24 +31,25 @@ recordname() {
 
 inrecord() {
 	record
-	[ -n "$R" ] && grep -qxF -e "$part" "$R/parts" 2>/dev/null
+	[ -n "$R" ] && has "$part" "$R/parts"
 }
 
 # untouched tells whether only we changed p since the record was made.
 untouched() {
 	[ ! -e "$R/other" ] || return 1
 	read -r _ _ _ _ o <"$R/meta"
-	[ "${h:--}" = "$o" ] || grep -qxF -e "${h:--}" "$R/left"
+	[ "${h:--}" = "$o" ] || has "${h:--}" "$R/left"
 }
 
 # tellrecord adds the record to an answer about a file.
 tellrecord() {
 	record
 	[ -n "$R" ] || return 0
-	[ -n "$h" ] || identify edit
-	if untouched; then j=0; else j=1; fi
-	say record "$j" "$(cat "$R/meta")"
-	encode <"$R/parts"
+	read -r t <"$R/meta"
+	if [ -e "$R/other" ]; then j=1; else j=0; fi
+	say record "$j" "$t"
+	while IFS= read -r line; do printf 'part %s\n' "$line"; done <"$R/parts"
+	while IFS= read -r line; do printf 'left %s\n' "$line"; done <"$R/left"
 }
 
 # makeundo makes the folders down to U and notes those it made.
@@ -55,40 +61,53 @@ makeundo() {
 		j=${j%/*}
 	done
 	runs mkdir -p "$U" || return 1
-	{ printf %s "$made" >"$U/.made"; } 2>/dev/null || err=$({ printf %s "$made" >"$U/.made"; } 2>&1)
+	{ printf %s "$made" >"$U/.made"; } 2>/dev/null || err=$({ printf %s "$made" >"$U/.made"; } 2>&1) || return 1
+	new=$new$nl$U/$nl
+	touched "${made%%"$nl"*}"
 }
 
-# clearundo takes U away when nothing is left in it.
+# clearundo takes U away when nothing is left in it but, perhaps, its file $1.
 clearundo() {
 	[ -d "$U" ] || return 0
 	for j in "$U"/.new-*; do
-		[ -e "/proc/${j##*-}" ] || rm -rf "$j"
+		[ ! -e "$j" ] || [ -e "/proc/${j##*-}" ] || rm -rf "$j"
 	done
-	for j in "$U"/*; do [ ! -e "$j" ] || return 0; done
+	if [ -e "$U/$1" ]; then set -- "$U/$1"; else set --; fi
+	for j in "$U"/*; do
+		[ ! -e "$j" ] || [ "$j" = "$1" ] || break
+	done
+	if [ -e "$j" ] && [ "$j" != "$1" ]; then
+		[ $# = 0 ] || rm -f "$1"
+		return 0
+	fi
 	made=$U$nl${U%/*}
 	if [ -s "$U/.made" ]; then
 		made=
 		while IFS= read -r j; do made=$j$nl$made; done <"$U/.made"
 	fi
-	rm -f "$U/.made" "$U/.ledger"
-	printf '%s\n' "$made" | while IFS= read -r j; do
-		[ -z "$j" ] || rmdir "$j" 2>/dev/null || break
-	done
+	rm -f "$@" "$U/.made" "$U/.ledger"
+	old=$IFS IFS=$nl
+	set -f
+	# shellcheck disable=SC2086 # lines, the inner ones first
+	rmdir $made 2>/dev/null
+	set +f
+	IFS=$old
 }
 
 # remember has the original and our part in it on disk before the file is changed.
 remember() {
 	makeundo || return 1
-	recordname
 	fresh= joined=
-	if [ -d "$R" ]; then
-		untouched || : >"$R/other"
-		inrecord || joined=1
+	record
+	if [ -n "$R" ]; then
+		untouched || printf '' >"$R/other"
+		has "$part" "$R/parts" || joined=1
 		err=$({
 			[ -z "$joined" ] || printf '%s\n' "$part" >>"$R/parts"
 			printf '%s\n' "$want" >>"$R/left"
 		} 2>&1) || return 1
 	else
+		recordname
 		fresh=1 N=$U/.new-$$
 		rm -rf "$N"
 		runs mkdir "$N" || return 1
@@ -116,7 +135,9 @@ same() {
 
 # forget takes our part out of the record, and the record away after the last.
 forget() {
-	grep -vxF -e "$part" "$R/parts" >"$R/parts.new"
+	while IFS= read -r line; do
+		[ "$line" = "$part" ] || printf '%s\n' "$line"
+	done <"$R/parts" >"$R/parts.new"
 	if [ -s "$R/parts.new" ]; then
 		mv -f "$R/parts.new" "$R/parts"
 		sync "$R/parts" 2>/dev/null || sync
@@ -135,7 +156,7 @@ replace() {
 	else
 		fill "$temp" && dress "$temp" || return 1
 	fi
-	check && put || return 1
+	check && runs sync "$temp" && put || return 1
 	[ "$e" = 1 ] || [ ! -e /sys/fs/selinux/enforce ] || ! command -v restorecon >/dev/null || restorecon "$p" 2>/dev/null
 	fact edit "$p"
 	identify edit
@@ -160,7 +181,10 @@ enter() {
 # leave takes our part out: the last to go brings the original back, unless
 # somebody else has changed the file since. Then what was sent is written.
 leave() {
-	grep -vxF -e "$part" "$R/parts" >/dev/null && last= || last=1
+	last=1
+	while IFS= read -r line; do
+		[ "$line" = "$part" ] || last=
+	done <"$R/parts"
 	if untouched; then mine=1; else mine=; fi
 	if [ -n "$last" ] && [ -n "$mine" ]; then
 		restore || return 1
@@ -172,7 +196,7 @@ leave() {
 		[ "$h" = "$want" ] || replace || return 1
 	fi
 	if [ -z "$last" ]; then
-		[ -n "$mine" ] || : >"$R/other"
+		[ -n "$mine" ] || printf '' >"$R/other"
 		printf '%s\n' "${h:--}" >>"$R/left"
 	elif [ -z "$mine" ]; then
 		note='somebody else changed it since, so only our part was taken out'

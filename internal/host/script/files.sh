@@ -15,7 +15,7 @@ newtemp() {
 	if [ ! -d "${p%/*}/" ]; then err='No such file or directory'; return 1; fi
 	cleardead "${p%/*}"
 	temp=${p%/*}/.regctl-$$-$i.tmp
-	rm -rf "$temp"
+	if [ -e "$temp" ] || [ -L "$temp" ]; then rm -rf "$temp"; fi
 }
 
 cleartemp() {
@@ -24,25 +24,43 @@ cleartemp() {
 }
 
 # fill writes the op's bytes.
-fill() { err=$({ umask "$mask"; printf %s "$d" | decode >"$1"; } 2>&1); }
+fill() {
+	umask "$mask"
+	t=0
+	if [ -n "$text" ]; then
+		{ printf %s "$d" >"$1"; } 2>/dev/null || err=$({ printf %s "$d" >"$1"; } 2>&1) || t=1
+	else
+		err=$(printf %s "$d" | { $decode >"$1"; } 2>&1) || t=1
+	fi
+	umask 077
+	return $t
+}
 
 # dress gives $1, which is $2's, the mode and owner that the op wants.
 dress() {
-	if [ "$wantuid:$wantgid" != "${2:-$me}" ] || [ -g "${p%/*}/" ]; then
-		runs chown "$wantuid:$wantgid" "$1" || return 1
-	fi
+	owner "$2" || runs chown "$wantuid:$wantgid" "$1" || return 1
 	runs chmod "$wantmode" "$1"
 }
 
-# check compares what is on disk with what was sent: on a full disk a program may
-# end without a word.
+# owner tells whether what $1 made in p's folder is whose the op wants.
+owner() { [ "$wantuid:$wantgid" = "${1:-$me}" ] && [ ! -g "${p%/*}/" ]; }
+
+# check compares what is on disk with what was sent, unless the shell itself wrote it:
+# on a full disk a program may end without a word.
 check() {
-	h=$($sum <"$temp")
+	if [ -z "$text" ]; then h=$($sum <"$temp"); else h=$wantdata; fi
 	if [ "${h%% *}" != "$wantdata" ]; then
 		err='No space left on device'
 		return 1
 	fi
-	runs sync "$temp" && h=$want
+	h=$want
+}
+
+writefile() {
+	newtemp && fill "$temp" && dress "$temp" && check || return 1
+	# One that takes another's place is on disk before it does.
+	if [ "$e" = 1 ]; then runs sync "$temp" || return 1; else later "$p"; fi
+	put
 }
 
 # put renames temp into place. A mount point cannot be renamed over.
@@ -67,18 +85,26 @@ makedir() {
 		return
 	fi
 	verb=make
-	newtemp && runs mkdir "$temp" && dress "$temp" && runs mv "$temp" "$p" || return 1
-	temp= h=$want
+	if owner ''; then
+		runs mkdir -m "$wantmode" "$p" || return 1
+	else
+		newtemp && runs mkdir "$temp" && dress "$temp" && runs mv "$temp" "$p" || return 1
+	fi
+	temp= h=$want new=$new$nl$p/$nl
 	touched "$p"
 }
 
 makelink() {
-	t=$(printf %s "$d" | decode; echo x)
-	t=${t%x}
+	t=$d
+	if [ -z "$text" ]; then
+		t=$(printf %s "$d" | $decode; echo x)
+		t=${t%x}
+	fi
 	newtemp && runs ln -s "$t" "$temp" || return 1
-	# Without -T a link to a directory would be moved into.
+	# Without -T a link to a directory would be moved into. Busybox does not take one
+	# for a link even then.
 	if [ -L "$p" ] && [ -d "$p" ]; then
-		runs mv -T -f "$temp" "$p" || return 1
+		runs mv -T -f "$temp" "$p" || { runs rm -f "$p" && runs mv -f "$temp" "$p"; } || return 1
 	else
 		runs mv -f "$temp" "$p" || return 1
 	fi

@@ -37,7 +37,7 @@ entries() {
 	old=$IFS IFS=$nl
 	set -f
 	for line in $L; do
-		about || continue
+		concerns || continue
 		if [ "${t%% *}" = "$part" ]; then ours=1; else theirs=1; fi
 		case $t in *" ${h:--} $path") asleft=1 ;; esac
 	done
@@ -45,8 +45,8 @@ entries() {
 	IFS=$old
 }
 
-# about tells whether line is about the op's thing; t is then the line from its part on.
-about() {
+# concerns tells whether line is about the op's thing; t is then the line from its part on.
+concerns() {
 	case $line in "$kind "*" $path") ;; *) return 1 ;; esac
 	t=${line#* }
 	j=${t#* }
@@ -64,6 +64,7 @@ note() {
 	# Said again for the error.
 	{ printf '%s\n' "$t" >>"$U/ledger"; } 2>/dev/null || err=$({ printf '%s\n' "$t" >>"$U/ledger"; } 2>&1) || return 1
 	L=$L$t$nl torn=
+	later "$U/ledger"
 	touched "$U/ledger"
 }
 
@@ -74,10 +75,16 @@ strike() {
 	old=$IFS IFS=$nl rest=$nl
 	set -f
 	for line in $L; do
-		if about && { [ "$1" = all ] || [ "${t%% *}" = "$part" ]; }; then struck=1; else rest=$rest$line$nl; fi
+		if concerns && { [ "$1" = all ] || [ "${t%% *}" = "$part" ]; }; then struck=1; else rest=$rest$line$nl; fi
 	done
 	set +f
 	IFS=$old L=$rest
+}
+
+# unnote takes a line out whose thing was not made.
+unnote() {
+	case $L in *"$nl$1$nl"*) ;; *) return 0 ;; esac
+	L=${L%%"$nl$1$nl"*}$nl${L#*"$nl$1$nl"} struck=1
 }
 
 # within tells whether anything of ours is noted below the op's path.
@@ -95,8 +102,7 @@ within() {
 saveledger() {
 	if [ -n "$struck" ]; then
 		if [ "$L" = "$nl" ]; then
-			rm -f "$U/ledger"
-			clearundo
+			clearundo ledger
 		else
 			writeledger
 		fi
@@ -105,7 +111,9 @@ saveledger() {
 }
 
 writeledger() {
-	{ printf %s "${L#"$nl"}" >"$U/.ledger" && mv -f "$U/.ledger" "$U/ledger"; } 2>/dev/null && touched "$U/ledger"
+	{ printf %s "${L#"$nl"}" >"$U/.ledger" && mv -f "$U/.ledger" "$U/ledger"; } 2>/dev/null || return 0
+	later "$U/ledger"
+	touched "$U/ledger"
 }
 
 # notedremove takes away what our part made, if it is as we left it.

@@ -1,12 +1,13 @@
 # What regctl runs on a client. Everything here is constant: paths, names and
-# contents come in as data by read, and are only ever used inside quotes.
+# contents come in as data by read, and are only ever used inside quotes. A process
+# costs a machine more than all else here, so what the shell can do it does itself.
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
 umask 077
 nl='
 '
-stop= failed= changed=' ' dirs= temp= U= L= struck=
+stop= late= latemode= failed= changed=' ' synced= new= temp= U= K= L= S= P= struck= locked= told= daemons= hashed= hash=
 # A pipe that nobody reads is no reason to end in the middle of something either.
 trap 'stop=1' TERM INT HUP PIPE
 trap finish EXIT
@@ -16,11 +17,9 @@ elif command -v openssl >/dev/null 2>&1; then sum='openssl dgst -sha256 -r'
 else sum='shasum -a 256'
 fi
 if command -v base64 >/dev/null 2>&1; then
-	encode() { base64; }
-	decode() { base64 -d; }
+	encode=base64 decode='base64 -d'
 else
-	encode() { openssl base64; }
-	decode() { openssl base64 -d; }
+	encode='openssl base64' decode='openssl base64 -d'
 fi
 
 # say prints a line that the other side listens to.
@@ -44,11 +43,40 @@ value() {
 	=*) v=${v#=} ;;
 	*)
 		block "$v"
-		v=$(printf %s "$d" | decode; echo x)
+		v=$(printf %s "$d" | $decode; echo x)
 		v=${v%x}
 		;;
 	esac
 }
 
-# runs keeps what a command prints, for the error.
-runs() { err=$("$@" 2>&1 </dev/null); }
+# runs does what may be done twice: a second time for the error.
+runs() { "$@" >/dev/null 2>&1 </dev/null || err=$("$@" 2>&1 </dev/null); }
+
+# once keeps what a command prints, for the error. It may start what outlives us,
+# which must not keep our lock.
+once() { err=$("$@" 2>&1 </dev/null 9>&-); }
+
+# has tells whether $1 is a line of the file $2.
+has() {
+	while IFS= read -r line; do
+		[ "$line" != "$1" ] || return 0
+	done <"$2"
+	return 1
+}
+
+# ourselves sets me to our user and group ids.
+ourselves() {
+	me=
+	if [ -r /proc/self/status ]; then
+		while read -r k _ v _; do
+			case $k in
+			Uid:) me=$v ;;
+			Gid:)
+				me=$me:$v
+				break
+				;;
+			esac
+		done </proc/self/status
+	fi
+	case $me in ?*:?*) ;; *) me=$(id -u):$(id -g) ;; esac
+}

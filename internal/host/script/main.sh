@@ -1,21 +1,24 @@
 # Standard input: a marker that begins every answer, then commands. The answers go
 # between whatever else a login shell prints.
 IFS= read -r M && IFS= read -r U || exit 1
-me=$(id -u):$(id -g)
-daemons=
+ourselves
 undodir
 say hello "$me"
+set --
 while IFS= read -r cmd; do
 	case $cmd in
 	'look '*)
-		kind=${cmd#look }
-		look
+		value
+		asked "${cmd#look }" "$v"
+		set -- "$@" "${cmd#look }" "$v"
 		;;
 	ledger) tellledger ;;
 	do) op ;;
 	end)
-		saveledger
-		flush
+		looks "$@"
+		set --
+		settle
+		finish
 		say end
 		failed= stop= changed=' ' daemons=
 		;;

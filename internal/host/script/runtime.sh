@@ -1,9 +1,32 @@
+# about answers what the machine is asked about itself. The lines are text.
+about() {
+	if [ "$1" = login-docker-config ]; then
+		loginuser
+		fact source "$home/.docker/config.json"
+		tell source fact
+		return 0
+	fi
+	say fact 1 0 0 0
+	case $1 in
+	machine) machine ;;
+	ledger)
+		loadledger
+		printf %s "${L#"$nl"}"
+		records
+		;;
+	docker-info)
+		dockerinfo
+		[ -z "$t" ] || line "$t"
+		;;
+	esac
+	say text
+}
+
 # daemons lists the daemons of this machine that matter, "name pid" a line. Those
 # that see other mounts are another machine's: a container, for one.
 daemons() {
 	[ -z "$daemons" ] || return 0
 	daemons=$nl
-	ns=$(readlink /proc/$$/ns/mnt 2>/dev/null)
 	for j in /proc/[0-9]*/comm; do
 		{ IFS= read -r comm <"$j"; } 2>/dev/null || continue
 		case $comm in
@@ -11,7 +34,7 @@ daemons() {
 		*) continue ;;
 		esac
 		j=${j%/comm}
-		[ "$(readlink "$j/ns/mnt" 2>/dev/null)" = "$ns" ] || continue
+		[ "$j/ns/mnt" -ef /proc/self/ns/mnt ] || continue
 		daemons=$daemons$comm\ ${j#/proc/}$nl
 	done
 }
@@ -30,68 +53,102 @@ pid() {
 	pid=${pid%%"$nl"*}
 }
 
-# arguments prints those of the process $1, one a line.
-arguments() { tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null; }
+# arguments sets args to those of the process $1, one a line.
+arguments() { args=$(tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null); }
 
-# loginuser sets login to the user who logged in, and home to that user's folder.
-loginuser() {
-	login=${SUDO_USER:-$(id -un)} home=
-	while IFS=: read -r name _ _ _ _ t _; do
-		[ "$name" != "$login" ] || home=$t
-	done </etc/passwd
-	# One from a directory service; root has been given root's HOME.
-	[ -n "$home" ] || [ -n "$SUDO_USER" ] || home=$HOME
+# each prints "$1 line" for each line of $2.
+each() {
+	old=$IFS IFS=$nl
+	set -f
+	for line in $2; do printf '%s %s\n' "$1" "$line"; done
+	set +f
+	IFS=$old
 }
+
+line() { printf '%s\n' "$*"; }
 
 # machine prints what there is to know of this machine, "key value" a line.
 machine() {
-	echo "uid ${me%:*}"
-	echo "gid ${me#*:}"
-	echo "home $HOME"
-	echo "login-uid ${SUDO_UID:-${me%:*}}"
-	echo "login-gid ${SUDO_GID:-${me#*:}}"
+	line "uid ${me%:*}"
+	line "gid ${me#*:}"
+	line "home $HOME"
+	line "login-uid ${SUDO_UID:-${me%:*}}"
+	line "login-gid ${SUDO_GID:-${me#*:}}"
 	loginuser
-	echo "login-user $login"
-	[ -z "$home" ] || echo "login-home $home"
+	line "login-user $login"
+	[ -z "$home" ] || line "login-home $home"
 	for j in /etc/os-release /usr/lib/os-release; do
 		[ -r "$j" ] || continue
 		while IFS= read -r line; do
 			case $line in
-			ID=* | ID_LIKE=* | VERSION_ID=*) echo "os-release $line" ;;
+			ID=* | ID_LIKE=* | VERSION_ID=*) line "os-release $line" ;;
 			esac
 		done <"$j"
 		break
 	done
-	echo "arch $(uname -m)"
-	[ ! -d /run/systemd/system ] || echo 'init systemd'
-	[ ! -e /sys/fs/selinux/enforce ] || echo 'selinux on'
+	if [ -r /proc/sys/kernel/arch ]; then
+		IFS= read -r t </proc/sys/kernel/arch
+	else
+		t=$(uname -m)
+	fi
+	line "arch $t"
+	[ ! -d /run/systemd/system ] || line 'init systemd'
+	[ ! -e /sys/fs/selinux/enforce ] || line 'selinux on'
 	for j in docker dockerd podman buildah skopeo containerd nerdctl ctr crictl crio k3s rke2 buildctl buildkitd \
 		curl openssl wget update-ca-certificates update-ca-trust trust; do
-		t=$(command -v "$j") && echo "tool $j $t"
+		if command -v "$j" >/dev/null 2>&1; then tool; fi
 	done
 	for j in /var/run/docker.sock "/run/user/${SUDO_UID:-${me%:*}}/docker.sock" /run/containerd/containerd.sock \
 		/run/k3s/containerd/containerd.sock /run/podman/podman.sock /run/crio/crio.sock /run/buildkit/buildkitd.sock; do
-		[ ! -S "$j" ] || echo "socket $j"
+		[ ! -S "$j" ] || line "socket $j"
 	done
 	daemons
-	printf %s "$daemons" | while IFS= read -r line; do
-		[ -z "$line" ] || echo "daemon $line"
-	done
+	each daemon "$daemons"
 	if pid dockerd; then
-		arguments "$pid" | while IFS= read -r line; do echo "dockerd-arg $line"; done
-		echo "dockerd-pid $pid"
+		arguments "$pid"
+		each dockerd-arg "$args"
+		line "dockerd-pid $pid"
 		t=$(readlink "/proc/$pid/exe") && [ -x "$t" ] || t=dockerd
-		echo "dockerd-version $("$t" --version 2>/dev/null)"
+		line "dockerd-version $("$t" --version 2>/dev/null)"
 	fi
 }
 
+# loginuser sets login to the user who logged in, and home to that user's folder.
+# Those who are not in passwd are asked about elsewhere.
+loginuser() {
+	login=$SUDO_USER home=
+	while IFS=: read -r name _ j _ _ t _; do
+		if [ "$name" = "$SUDO_USER" ] || { [ -z "$SUDO_USER" ] && [ "$j" = "${me%:*}" ]; }; then
+			login=$name home=$t
+			break
+		fi
+	done </etc/passwd
+	[ -n "$login" ] || login=$(id -un)
+	# One from a directory service; root has been given root's HOME.
+	[ -n "$home" ] || [ -n "$SUDO_USER" ] || home=$HOME
+}
+
+# tool prints where on the path j is.
+tool() {
+	old=$IFS IFS=:
+	set -f
+	for t in $PATH; do
+		if [ -x "$t/$j" ] && [ ! -d "$t/$j" ]; then
+			printf 'tool %s %s\n' "$j" "$t/$j"
+			break
+		fi
+	done
+	set +f
+	IFS=$old
+}
+
+# dockerinfo sets t to what docker info says, as JSON.
 dockerinfo() {
 	t=
 	pid dockerd || return 0
-	if command -v docker >/dev/null; then
+	if command -v docker >/dev/null 2>&1; then
 		t=$(docker -H unix:///var/run/docker.sock info --format '{{json .}}' 2>/dev/null </dev/null) || t=
-	elif command -v curl >/dev/null; then
-		t=$(curl -s -m 10 --unix-socket /var/run/docker.sock http://localhost/info 2>/dev/null)
+	elif command -v curl >/dev/null 2>&1; then
+		t=$(curl -s -m 10 --unix-socket /var/run/docker.sock http://localhost/info 2>/dev/null </dev/null)
 	fi
-	printf '%s' "$t"
 }

@@ -5,7 +5,7 @@
 # that file, in a folder of ours alone: never an argument, never in the environment.
 verify() {
 	command -v "pull_$1" >/dev/null || { err='no such way'; return 1; }
-	d=$(printf %s "$d" | decode; echo x)
+	d=$(plainly; echo x)
 	d=${d%x}
 	image=${d%%"$nl"*} d=${d#*"$nl"}
 	digests=${d%%"$nl"*} d=${d#*"$nl"}
