@@ -2,7 +2,6 @@ package host_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -69,7 +68,7 @@ func TestCredentials(t *testing.T) {
 		must(t, err)
 		line, err := json.Marshal(receipts)
 		must(t, err)
-		if text := string(line) + fmt.Sprintf("%s", receipts[0].Before.Data); strings.Contains(text, "hunter2") {
+		if text := string(line) + string(receipts[0].Before.Data); strings.Contains(text, "hunter2") {
 			t.Errorf("a receipt holds the secret: %s", text)
 		}
 		return receipts[0]
