@@ -5,7 +5,7 @@ ARGS    ?=
 
 TOOL    := $(GO) tool -modfile=.ci/tools/go.mod
 LINT    := $(GO) tool -modfile=.ci/tools/lint/go.mod golangci-lint
-BENCHES := registrybench initbench
+BENCHES := registrybench initbench fleetbench
 
 .PHONY: help up build test bench lint fmt completions clean
 .DEFAULT_GOAL := help
@@ -26,8 +26,9 @@ test: ## install what the tests need (Debian and Ubuntu, as root), run them all,
 	@sh .ci/setup
 	@GO='$(GO)' sh .ci/test $(ARGS)
 
-bench: build ## measure regctl against docker run and Debian's docker-registry
+bench: build ## measure regctl against docker run, Debian's docker-registry and the usual ways over SSH
 	@sh .ci/setup
+	@sh .ci/setup bench-packages
 	@for b in $(BENCHES); do $(GO) run ./internal/bench/$$b $(ARGS) || exit 1; done
 
 lint: ## gofumpt, go vet and golangci-lint, the direction of imports included

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -97,7 +98,7 @@ func (d *Dialer) handshake(ctx context.Context, e endpoint, conn net.Conn) (*ssh
 		ssh.KeyExchangeDH14SHA256, ssh.KeyExchangeDH16SHA512,
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	c, channels, requests, err := ssh.NewClientConn(conn, e.keyName(), config)
+	c, channels, requests, err := ssh.NewClientConn(readAhead{conn, bufio.NewReader(conn)}, e.keyName(), config)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -113,6 +114,14 @@ func (d *Dialer) handshake(ctx context.Context, e endpoint, conn net.Conn) (*ssh
 	}
 	return nil, refused(e, err)
 }
+
+// readAhead spares a system call for each byte of the line that a server begins with.
+type readAhead struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func (r readAhead) Read(p []byte) (int, error) { return r.in.Read(p) }
 
 // refused says why a handshake failed.
 func refused(e endpoint, err error) error {

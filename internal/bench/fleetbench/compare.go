@@ -75,7 +75,7 @@ func (b *bench) compare() error {
 // measure runs a contender on hosts that have nothing, and where it wants that once
 // more on the same hosts.
 func (b *bench) measure(c contender, next func(name string) *row) error {
-	if _, err := b.onAll("rm -rf /etc/docker /var/lib/regctl"); err != nil {
+	if _, err := b.onAll(forget); err != nil {
 		return err
 	}
 	if c.before != nil {

@@ -24,9 +24,7 @@ func (b *bench) contenders() []contender {
 	each := fmt.Sprintf(`ssh -n -F %[1]s "$1" mkdir -p %[2]s && scp -q -F %[1]s %[3]s "$1":%[4]s`, b.sshConfig(), caDir, b.caPath(), caFile)
 	return []contender{
 		{name: ours, cmd: func() *exec.Cmd { return b.trustClients(b.file("hosts"), b.knownHosts()) }, twice: true},
-		{name: "Go prototype", cmd: func() *exec.Cmd {
-			return exec.Command(b.self, append([]string{"prototype", "--ca", b.caPath()}, b.login(b.file("hosts"), b.knownHosts())...)...)
-		}},
+		{name: "Go prototype", cmd: func() *exec.Cmd { return b.prototypeOn(b.file("hosts"), b.knownHosts()) }},
 		{name: "loop of ssh and scp", cmd: func() *exec.Cmd {
 			return exec.Command("sh", "-c", fmt.Sprintf(`while read -r h; do sh -c '%s' sh "$h" || exit 1; done <%s`, each, b.file("hosts")))
 		}},
@@ -47,6 +45,10 @@ const ours = "regctl"
 // login is what both Go clients are told about logging in.
 func (b *bench) login(hosts, knownHosts string) []string {
 	return []string{"--hosts-file", hosts, "--user", "root", "--identity", b.key(), "--known-hosts", knownHosts, "--parallel", parallel}
+}
+
+func (b *bench) prototypeOn(hosts, knownHosts string) *exec.Cmd {
+	return exec.Command(b.self, append([]string{"prototype", "--ca", b.caPath()}, b.login(hosts, knownHosts)...)...)
 }
 
 // trustClients is regctl's own command, or the same work without it.

@@ -64,7 +64,7 @@ func run(o options) error {
 	for _, part := range []struct {
 		name string
 		run  func() error
-	}{{"compare", b.compare}} {
+	}{{"compare", b.compare}, {"turns", b.turns}, {"thousand", b.thousand}} {
 		if !o.has(part.name) {
 			continue
 		}
