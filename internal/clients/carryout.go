@@ -24,10 +24,13 @@ func (onHost) Commit([]host.Receipt) error { return nil }
 
 // carryOut does all plans in one batch, which an interrupt does not cut. When an op
 // fails, what was done before it is put back.
-func carryOut(ctx context.Context, s *sight, plans []plan) ([]host.Receipt, error) {
+func carryOut(ctx context.Context, s *sight, plans []plan, overdue []host.Op) ([]host.Receipt, error) {
 	all := step.Planned{Host: s, Seen: s.facts}
 	for _, p := range plans {
 		all.Changes = append(all.Changes, p.planned.Changes...)
+	}
+	if len(overdue) > 0 {
+		all.Changes = append(all.Changes, step.Named{Step: "overdue", Change: step.Change{Ops: overdue}})
 	}
 	if all.Empty() {
 		return nil, nil

@@ -15,7 +15,7 @@ import (
 func Check(ctx context.Context, h host.Host, w Wish) (Report, error) {
 	failed := Report{Status: Failed}
 	w.Options.Restart = true // nothing is restarted: it is planned only
-	s, c, _, err := see(ctx, h, guess(w.Registry, w.Stores, w.Options))
+	s, c, ledger, err := see(ctx, h, guess(w.Registry, w.Stores, w.Options))
 	if err != nil {
 		return failed, err
 	}
@@ -29,6 +29,11 @@ func Check(ctx context.Context, h host.Host, w Wish) (Report, error) {
 	}
 	report := Report{Reached: true, Stores: stores(plans, Drifted)}
 	report.Status = whole(report.Stores)
+	if late, _ := overdue(ledger, w.Options); len(late) > 0 {
+		report.Status = Drifted
+		text := "an earlier run was cut short: still to be done is " + late[0].Path
+		return report, &DriftError{fault.Fail("regctl trust-clients --hosts "+h.Name()+" does it", "%s", text)}
+	}
 	err = prove(ctx, h, c, placed, w.Verify, &report)
 	if report.Status == Drifted {
 		return report, &DriftError{fault.Fail(mending(h.Name(), report.Stores), "not as regctl left it: %s", strayed(report.Stores))}

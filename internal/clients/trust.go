@@ -40,7 +40,7 @@ func Trust(ctx context.Context, h host.Host, w Wish) (Report, error) {
 		return failed, err
 	}
 	if len(gone) > 0 && !w.DryRun { // the files are others now
-		if s, c, _, err = see(ctx, h, guessed); err != nil {
+		if s, c, ledger, err = see(ctx, h, guessed); err != nil {
 			return failed, err
 		}
 	}
@@ -57,10 +57,15 @@ func Trust(ctx context.Context, h host.Host, w Wish) (Report, error) {
 	for _, p := range placed {
 		report.Warnings = appendNew(report.Warnings, p.Warnings...)
 	}
+	late, pending := overdue(ledger, w.Options)
+	report.Warnings = appendNew(report.Warnings, pending...)
+	if len(late) > 0 {
+		report.Status = Changed
+	}
 	if w.DryRun {
 		return report, nil
 	}
-	if _, err := carryOut(ctx, s, plans); err != nil {
+	if _, err := carryOut(ctx, s, plans, late); err != nil {
 		return failed, err
 	}
 	return report, prove(ctx, h, c, placed, w.Verify, &report)
@@ -86,7 +91,7 @@ func retire(ctx context.Context, s *sight, c trust.Client, ledger []host.Entry, 
 	if w.DryRun {
 		return all, nil
 	}
-	_, err = carryOut(ctx, s, plans)
+	_, err = carryOut(ctx, s, plans, nil)
 	return all, err
 }
 

@@ -26,10 +26,15 @@ func Untrust(ctx context.Context, h host.Host, addresses []string, opts trust.Op
 	}
 	report := Report{Reached: true, Stores: stores(plans, Changed)}
 	report.Status = whole(report.Stores)
+	late, pending := overdue(ledger, opts)
+	report.Warnings = appendNew(report.Warnings, pending...)
+	if len(late) > 0 {
+		report.Status = Changed
+	}
 	if dryRun {
 		return report, nil
 	}
-	receipts, err := carryOut(ctx, s, plans)
+	receipts, err := carryOut(ctx, s, plans, late)
 	if err != nil {
 		return failed, err
 	}

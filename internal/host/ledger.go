@@ -8,7 +8,8 @@ import (
 )
 
 // Entry is a line of what a machine has recorded of our doing: a part of ours in a
-// file (Edit), or a thing that we made (File, Dir, Credential). The ledger lies beside the
+// file (Edit), a thing that we made (File, Dir, Credential), or an action that a
+// change of ours called for and that has not been seen done (Act). The ledger lies beside the
 // originals of edited files, for root alone, and goes when nothing is left in it.
 //
 // An op of kind File or Dir that names a Part is recorded before it is carried out,
@@ -40,7 +41,7 @@ func ParseLedger(f Fact) []Entry {
 			continue
 		}
 		kind := Kind(words[0])
-		if kind == Credential || strings.HasPrefix(words[3], "/") && (kind == Edit || kind.noted()) {
+		if kind == Credential || kind == Act || strings.HasPrefix(words[3], "/") && (kind == Edit || kind.noted()) {
 			all = append(all, Entry{Kind: kind, Part: words[1], Hash: strings.TrimPrefix(words[2], "-"), Path: words[3]})
 		}
 	}

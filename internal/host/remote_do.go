@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -66,9 +67,20 @@ func (r *remote) batch(ops []Op) (*request, int) {
 		if _, ok := r.known[op.Before]; ok && r.pipe != nil || op.Before == "" {
 			known = op.Before
 		}
-		req.op(i, op, known, onlyIf, same)
+		req.op(i, op, known, onlyIf, same, follows(ops[i:], op.Ref))
 	}
 	return &req, len(ops)
+}
+
+// follows are the actions among ops that a change of ref calls for.
+func follows(ops []Op, ref Ref) []string {
+	var all []string
+	for _, op := range ops {
+		if op.Kind == Act && op.Action == Restart && slices.Contains(op.OnlyIf, ref) {
+			all = append(all, op.Path)
+		}
+	}
+	return all
 }
 
 func refusal(op Op) error {

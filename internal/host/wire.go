@@ -70,9 +70,9 @@ func (r *request) look(ref Ref) {
 	r.value(ref.Path)
 }
 
-// op sends one op; known is the hash of the thing as we have it, and onlyIf and same
-// are the numbers of ops before it.
-func (r *request) op(i int, op Op, known string, onlyIf, same []int) {
+// op sends one op; known is the hash of the thing as we have it, onlyIf and same are
+// the numbers of ops before it, and follows the actions that its change calls for.
+func (r *request) op(i int, op Op, known string, onlyIf, same []int, follows []string) {
 	sum := sha256.Sum256(op.Want.Data)
 	want := op.Want.Hash()
 	if op.Kind == Credential {
@@ -88,6 +88,7 @@ func (r *request) op(i int, op Op, known string, onlyIf, same []int) {
 	fmt.Fprintf(r, "%s\n%s\n", numbers(onlyIf), numbers(same))
 	r.value(op.Path)
 	r.value(op.Part)
+	r.value(strings.Join(follows, ";"))
 	r.bytes(op.Want.Data)
 }
 

@@ -27,6 +27,7 @@ act() {
 	}
 	if [ "$action" = restart ]; then
 		daemons=
+		notdue
 		changed="$changed$i "
 		say done 1 - "$note"
 	else

@@ -17,12 +17,17 @@ op() {
 	IFS= read -r onlyif && IFS= read -r same || exit 1
 	value; path=$v
 	value; part=$v
+	value; follows=$v
 	bytes
 	if put_off; then return 0; fi
 	settle
 	[ -z "$failed" ] || return 0
 	if [ -n "$stop" ]; then fail stopped; return 0; fi
-	if [ -n "$onlyif" ] && ! among "$onlyif"; then say done 0 ""; return 0; fi
+	if [ -n "$onlyif" ] && ! among "$onlyif"; then
+		[ "$kind" != action ] || notdue
+		say done 0 ""
+		return 0
+	fi
 	if ! lock; then fail busy; return 0; fi
 	if [ "$kind" = action ]; then act; return 0; fi
 
@@ -41,7 +46,7 @@ op() {
 	if [ -n "$foreign" ] && [ "$by" != noted-remove ]; then fail foreign "$foreign"; return 0; fi
 	if [ "$before" != '*' ] && [ "$before" != "${h:--}" ] && ! among "$same"; then fail changed; return 0; fi
 	was=$h note= err= verb=write
-	if carryout; then
+	if due && carryout; then
 		[ "$h" = "$was" ] || changed="$changed$i "
 		if [ "$h" = "$was" ]; then say done 0 "$h" "$note"; else say done 1 "${h:--}" "$note"; fi
 		return 0
@@ -74,7 +79,7 @@ plainly() {
 # put_off has a folder that is noted made with those that follow, in one go, and
 # answered then. They wait in late, a line each: number, part, hash and path.
 put_off() {
-	case $kind:$action:$part in dir:create:?*) ;; *) return 1 ;; esac
+	case $kind:$action:$part:$follows in dir:create:?*:) ;; *) return 1 ;; esac
 	p=$path
 	[ -z "$failed$stop$onlyif" ] && [ "$known" = - ] && [ ! -e "$p" ] && [ ! -L "$p" ] && owner '' &&
 		[ "$wantmode" = "${latemode:-$wantmode}" ] && lock && note || return 1

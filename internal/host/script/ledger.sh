@@ -56,7 +56,29 @@ concerns() {
 # note has the ledger say that the op's part is about to make the thing.
 note() {
 	loadledger
-	t="$kind $part $want $path"
+	noteline "$kind $part $want $path"
+}
+
+# due has it say which actions the op's change will call for, so that one that we did
+# not live to see is done by the next who come. They have semicolons between.
+due() {
+	[ -n "$follows" ] || return 0
+	loadledger
+	rest=$follows\;
+	while [ -n "$rest" ]; do
+		noteline "action - - ${rest%%;*}" || return 1
+		rest=${rest#*;}
+	done
+}
+
+# notdue takes it back: the op's action is done, or nothing called for it.
+notdue() {
+	loadledger
+	unnote "action - - $path"
+}
+
+noteline() {
+	t=$1
 	case $L in *"$nl$t$nl"*) return 0 ;; esac
 	makeundo || return 1
 	[ -z "$torn" ] || writeledger
