@@ -102,6 +102,13 @@ func TestAnInterruptedPullLeavesNothing(t *testing.T) {
 	}
 }
 
+// named is a canary at another registry.
+func named(r trust.Registry, ref *canary.Ref) *canary.Ref {
+	other := *ref
+	other.Name = r.Address() + "/" + ref.Repository + ":" + ref.Tag
+	return &other
+}
+
 // dockerd does not see at once what --map-host wrote.
 func TestWaitsForANameThatWasJustPlaced(t *testing.T) {
 	fleet := testfleet.New(t, testfleet.Hosts(1, testfleet.Docker)...)
@@ -120,9 +127,7 @@ func TestWaitsForANameThatWasJustPlaced(t *testing.T) {
 	// It gives up in the end, and at once where waiting does not help.
 	for port, want := range map[int]string{1: "connection refused", r.Port: unknown} {
 		target.Registry.Port = port
-		ref := *target.Canary
-		ref.Name = target.Registry.Address() + "/regctl/canary:" + ref.Tag
-		target.Canary = &ref
+		target.Canary = named(target.Registry, target.Canary)
 		c.Run("rm /etc/docker/certs.d/*/ca.crt")
 		began := time.Now()
 		c.expect(t, target, "docker pull", want)

@@ -202,13 +202,23 @@ drop_nerdctl() {
 	return 1
 }
 
-# buildctl asks for nothing to be done with what is built.
+# buildctl reads what to build, which is the image and nothing more, and has nothing
+# done with it.
 pull_buildctl() {
-	mkdir -p "$temp/context" && printf 'FROM %s\n' "$image" >"$temp/context/Dockerfile" || return 1
-	bounded env DOCKER_CONFIG="$temp" buildctl --addr "unix://$arg" build --progress plain --frontend dockerfile.v0 \
-		--local context="$temp/context" --local dockerfile="$temp/context" && found
+	err=$({ printf %s "${arg#* }" | decode >"$temp/in"; } 2>&1)
+	set --
+	! buildctl build --help 2>/dev/null | grep -q -e --ref-file || set -- --ref-file "$temp/ref"
+	bounded env DOCKER_CONFIG="$temp" buildctl --addr "unix://${arg%% *}" build --progress plain "$@"
 }
-drop_buildctl() { quick buildctl --addr "unix://$arg" prune --filter "description~=${image##*:}" >/dev/null; }
+drop_buildctl() {
+	[ ! -s "$temp/ref" ] || quick buildctl --addr "unix://${arg%% *}" debug ctl --delete "$(cat "$temp/ref")" >/dev/null
+	for k in 1 2 3 4 5 6 7 8 9; do
+		quick buildctl --addr "unix://${arg%% *}" prune --all --filter "description~=\"${image##*:}\"" >/dev/null
+		quick buildctl --addr "unix://${arg%% *}" du --verbose | grep -q "${image##*:}" || return 0
+		sleep 0.2
+	done
+	return 1
+}
 
 # The ways below ask for /v2/ and take 200 or 401 for an answer. The file that was
 # given is the CA; without one it is for the system to know whom it trusts.
