@@ -12,8 +12,8 @@ import (
 )
 
 // Pull is an image for a machine to pull and to forget again. What the tool keeps of
-// it goes, also when the pull fails or is stopped. Each op ends within a minute, and
-// its error is the tool's own output on one line.
+// it goes, also when the pull fails or is stopped. A pull is given 35 s, and each op
+// has the tool's own output for its error, on one line.
 type Pull struct {
 	Image   string   // HOST:PORT/NAME:TAG
 	Digests []string // the machine must have got one of them

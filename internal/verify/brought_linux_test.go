@@ -43,6 +43,7 @@ func containerdHost(t *testing.T) (*testfleet.Fleet, *client) {
 
 // k3s brings clients of its own along. The one here hands on to containerd's.
 func TestPullsByTheClientsOfK3s(t *testing.T) {
+	t.Parallel()
 	fleet, c := containerdHost(t)
 	guarded := serve(t, fleet, kind{guarded: true})
 	c.Run("mkdir -p /run/k3s/containerd && ln -s /run/containerd/containerd.sock /run/k3s/containerd/containerd.sock")
@@ -61,6 +62,7 @@ func TestPullsByTheClientsOfK3s(t *testing.T) {
 }
 
 func TestPullsByCrictlAndNerdctl(t *testing.T) {
+	t.Parallel()
 	fleet, c := containerdHost(t)
 	c.Run("ctr namespaces create k8s.io")
 	for _, name := range []string{"nerdctl", "crictl"} {
@@ -92,6 +94,7 @@ func TestPullsByCrictlAndNerdctl(t *testing.T) {
 }
 
 func TestPullsByBuildKit(t *testing.T) {
+	t.Parallel()
 	fleet := testfleet.New(t, testfleet.Hosts(1, testfleet.Containerd)...)
 	c := login(t, fleet, fleet.Host(0))
 	if !c.brings(t, "buildkitd", "buildctl") {

@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/regctl/regctl/internal/testfleet"
@@ -56,6 +57,7 @@ func (c *client) configPath() {
 }
 
 func TestEachToolPulls(t *testing.T) {
+	t.Parallel()
 	fleet, all := clients(t)
 	guarded := serve(t, fleet, kind{guarded: true})
 	open, other, plain := serve(t, fleet, kind{}), serve(t, fleet, kind{}), serve(t, fleet, kind{plain: true})
@@ -74,7 +76,10 @@ func TestEachToolPulls(t *testing.T) {
 			c.hears(t, slices.Concat(secrets(ref.User, ref.Password.Reveal()), secrets("nobody", ref.Password.Reveal()))...)
 
 			c.trusts(t, open.Registry, trust.Options{}, one.store)
-			check(open, verify.Target{Mode: verify.Pull, Canary: open.canary(t, false)}, "")
+			ref = open.canary(t, false)
+			check(open, verify.Target{Mode: verify.Pull, Canary: ref}, "")
+			ref.Digests = []string{"sha256:" + strings.Repeat("0", 64)}
+			check(open, verify.Target{Mode: verify.Pull, Canary: ref}, "another image came")
 
 			// What is placed is the CA of another.
 			wrong := other

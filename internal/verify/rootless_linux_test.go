@@ -27,6 +27,7 @@ until docker -H unix:///run/user/4242/docker.sock version >/dev/null 2>&1; do
 done`
 
 func TestPullsByARootlessDocker(t *testing.T) {
+	t.Parallel()
 	testenv.Need(t, "rootlesskit", "newuidmap")
 	fleet := testfleet.New(t, testfleet.Hosts(1, testfleet.Sudo, testfleet.Docker)...)
 	c := login(t, fleet, fleet.Host(0))

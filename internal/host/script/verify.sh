@@ -22,8 +22,8 @@ verify() {
 		if [ -n "$stop" ] || ! passing; then break; fi
 		sleep 0.5
 	done
-	err=$(tail -c 2000 "$temp/out" 2>/dev/null)
 	pulled=$rc
+	[ "$pulled" = 0 ] || err=$(tail -c 2000 "$temp/out")
 	[ -z "$ended" ] || sleep 1 # a daemon may still be at it
 	if command -v "drop_$1" >/dev/null && ! "drop_$1" && [ "$pulled" = 0 ]; then
 		note="$image is left there: it could not be removed"
@@ -54,7 +54,7 @@ workspace() {
 passing() {
 	case $(cat "$temp/out") in
 	*'.sock'*) k=20 ;;
-	*'no such host'* | *esolv* | *'onnection refused'*) k=$patience ;;
+	*'no such host'* | *' lookup '* | *'name resolution'* | *'onnection refused'*) k=$patience ;;
 	*) return 1 ;;
 	esac
 	[ $(($(date +%s) - since)) -lt "$k" ]
@@ -63,7 +63,8 @@ passing() {
 # bounded runs a command until it ends, its time is up or we are stopped; what it
 # prints is in $temp/out.
 bounded() {
-	! command -v timeout >/dev/null || set -- timeout 45 "$@"
+	! command -v timeout >/dev/null || set -- timeout 35 "$@"
+	child=
 	trap 'stop=1; kill $child 2>/dev/null' TERM INT HUP
 	"$@" <"$temp/in" >"$temp/out" 2>&1 &
 	child=$! rc=0
