@@ -1,15 +1,19 @@
 package host
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
 
 // Pull is an image for a machine to pull and to forget again. What the tool keeps of
-// it goes, also when the pull fails or is stopped. Each op ends within a minute, and
-// its error is the tool's own output on one line.
+// it goes, also when the pull fails or is stopped. A pull is given 35 s, and each op
+// has the tool's own output for its error, on one line.
 type Pull struct {
 	Image   string   // HOST:PORT/NAME:TAG
 	Digests []string // the machine must have got one of them
@@ -66,9 +70,23 @@ func (p Pull) ByNerdctl() Op { return p.op("nerdctl") }
 // and url the registry's endpoint; Secret is lines for the table header of that host.
 func (p Pull) ByCtr(c Containerd, url, hosts string) Op { return p.op("ctr", c.words(), url, hosts) }
 
-// ByBuildctl builds FROM the image and drops the result; Secret is Docker's
-// config.json.
-func (p Pull) ByBuildctl(socket string) Op { return p.op("buildctl", socket) }
+// ByBuildctl builds nothing but the image of the first digest, and drops the result;
+// Secret is Docker's config.json.
+func (p Pull) ByBuildctl(socket string) Op {
+	return p.op("buildctl", socket, base64.StdEncoding.EncodeToString(llb(p.Image+"@"+p.Digests[0])))
+}
+
+// llb is what BuildKit is to solve (solver/pb/ops.proto): the image as a source, and
+// the end, whose input is that source.
+func llb(image string) []byte {
+	field := func(number int, value []byte) []byte { // of the kind that has a length
+		return append(binary.AppendUvarint([]byte{byte(number<<3 | 2)}, uint64(len(value))), value...)
+	}
+	source := field(3, field(1, []byte("docker-image://"+image)))
+	input := field(1, fmt.Appendf(nil, "sha256:%x", sha256.Sum256(source)))
+	end := field(1, input)
+	return slices.Concat(field(1, source), field(1, end))
+}
 
 // Get is a registry's endpoint for a machine to ask for /v2/, which passes when the
 // answer is 200 or 401.

@@ -59,6 +59,11 @@ func (c *client) trusts(t testing.TB, r trust.Registry, o trust.Options, stores 
 	must(t, err)
 }
 
+// keep leaves one runtime's of the insecure forms, by its file.
+func (c *client) keep(file string) {
+	c.placed = slices.DeleteFunc(c.placed, func(p trust.Placement) bool { return !strings.Contains(p.Path, file) })
+}
+
 func (c *client) verify(t testing.TB, target verify.Target) []verify.Outcome {
 	t.Helper()
 	return verify.Client(t.Context(), c.SSH, c.seen(t), c.placed, target)
@@ -112,10 +117,15 @@ func (c *client) state() []string {
 	delete(tree, spied)
 	var all []string
 	for path, what := range tree {
+		if strings.Contains(path, "/.local/share/docker") || strings.HasPrefix(path, "/var/lib/buildkit") {
+			continue // a daemon's own, as /var/lib/docker is
+		}
 		all = append(all, path+" "+what)
 	}
 	out := c.Run(`find /run /tmp /var/tmp /dev/shm /var/lib/containers 2>/dev/null
-		[ ! -S /var/run/docker.sock ] || curl -s --unix-socket /var/run/docker.sock "http://localhost/images/json?all=1"
+		for s in /var/run/docker.sock /run/user/*/docker.sock; do
+			[ ! -S "$s" ] || curl -s --unix-socket "$s" "http://localhost/images/json?all=1"
+		done
 		[ ! -S /run/containerd/containerd.sock ] || for n in $(ctr namespaces ls -q); do
 			echo "namespace $n"
 			for k in images content leases; do echo "$n $k" $(ctr --namespace "$n" $k ls -q); done

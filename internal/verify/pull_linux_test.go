@@ -57,6 +57,7 @@ func (c *client) configPath() {
 }
 
 func TestEachToolPulls(t *testing.T) {
+	t.Parallel()
 	fleet, all := clients(t)
 	guarded := serve(t, fleet, kind{guarded: true})
 	open, other, plain := serve(t, fleet, kind{}), serve(t, fleet, kind{}), serve(t, fleet, kind{plain: true})
@@ -75,7 +76,10 @@ func TestEachToolPulls(t *testing.T) {
 			c.hears(t, slices.Concat(secrets(ref.User, ref.Password.Reveal()), secrets("nobody", ref.Password.Reveal()))...)
 
 			c.trusts(t, open.Registry, trust.Options{}, one.store)
-			check(open, verify.Target{Mode: verify.Pull, Canary: open.canary(t, false)}, "")
+			ref = open.canary(t, false)
+			check(open, verify.Target{Mode: verify.Pull, Canary: ref}, "")
+			ref.Digests = []string{"sha256:" + strings.Repeat("0", 64)}
+			check(open, verify.Target{Mode: verify.Pull, Canary: ref}, "another image came")
 
 			// What is placed is the CA of another.
 			wrong := other
@@ -87,12 +91,8 @@ func TestEachToolPulls(t *testing.T) {
 				return // regctl finds no podman to have it as insecure
 			}
 			c.trusts(t, plain.Registry, trust.Options{}, trust.Insecure)
-			c.placed = slices.DeleteFunc(c.placed, func(p trust.Placement) bool { return !mine(one.store, p.Path) })
+			c.keep(map[trust.Store]string{trust.Docker: "daemon.json", trust.Podman: "registries.conf.d", trust.Containerd: "hosts.toml"}[one.store])
 			check(plain, verify.Target{Mode: verify.Auto, Canary: plain.canary(t, false)}, "")
 		})
 	}
-}
-
-func mine(s trust.Store, path string) bool {
-	return strings.Contains(path, map[trust.Store]string{trust.Docker: "daemon.json", trust.Podman: "registries.conf.d", trust.Containerd: "hosts.toml"}[s])
 }

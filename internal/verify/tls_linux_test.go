@@ -34,6 +34,7 @@ const unknown = "certificate signed by unknown authority"
 
 // A host has a CA for a Docker that is to come, and programs that become fewer.
 func TestAsksWithTheCAWhereNothingPulls(t *testing.T) {
+	t.Parallel()
 	fleet := testfleet.New(t, testfleet.Hosts(1)...)
 	c := login(t, fleet, fleet.Host(0))
 	r, other, plain := serve(t, fleet, kind{guarded: true}), serve(t, fleet, kind{}), serve(t, fleet, kind{plain: true})
@@ -93,6 +94,7 @@ func TestAsksWithTheCAWhereNothingPulls(t *testing.T) {
 
 // With --store os the programs are told of no CA.
 func TestAsksTheSystem(t *testing.T) {
+	t.Parallel()
 	fleet := testfleet.New(t, testfleet.Hosts(1, testfleet.File("/root/.curlrc", "insecure\n"), testfleet.File("/root/.wgetrc", "check_certificate = off\n"))...)
 	c := login(t, fleet, fleet.Host(0))
 	r, other := serve(t, fleet, kind{guarded: true}), serve(t, fleet, kind{})

@@ -58,6 +58,10 @@ const patience = 8 * time.Second
 // but the line in /etc/hosts, in order. Nothing of it stays on the client. Modes
 // other than None ask the client each time; two stores that are proven alike are
 // asked once.
+//
+// When ctx ends, the client is told to stop. OpenSSH does not pass that on to a
+// session of root's or to sudo: then the client ends within a minute by itself, and
+// answers nothing else until it is closed.
 func Client(ctx context.Context, h host.Host, c trust.Client, placed []trust.Placement, t Target) []Outcome {
 	if t.Mode == None {
 		return nil
@@ -125,9 +129,7 @@ func (v verifier) try(ctx context.Context, p trust.Placement, w way) Outcome {
 }
 
 func (v verifier) do(ctx context.Context, p trust.Placement, w way) Outcome {
-	within, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	receipts, err := v.host.Do(within, []host.Op{w.op})
+	receipts, err := v.carryOut(ctx, w.op)
 	o := Outcome{By: w.by, Verified: err == nil}
 	for _, r := range receipts {
 		o.Note = r.Note
@@ -136,6 +138,35 @@ func (v verifier) do(ctx context.Context, p trust.Placement, w way) Outcome {
 		o.Err = v.failed(ctx, p, w.by, err)
 	}
 	return o
+}
+
+// stopTime is for a client to tidy up in before its answer is no longer waited for.
+const stopTime = 3 * time.Second
+
+// carryOut does not wait for a client that cannot be told to stop.
+func (v verifier) carryOut(ctx context.Context, op host.Op) ([]host.Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	type answer struct {
+		receipts []host.Receipt
+		err      error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		receipts, err := v.host.Do(ctx, []host.Op{op})
+		answered <- answer{receipts, err}
+	}()
+	select {
+	case a := <-answered:
+		return a.receipts, a.err
+	case <-ctx.Done():
+	}
+	select {
+	case a := <-answered:
+		return a.receipts, a.err
+	case <-time.After(stopTime):
+		return nil, ctx.Err()
+	}
 }
 
 // failed says why in one line.

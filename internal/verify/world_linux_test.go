@@ -70,7 +70,7 @@ func serve(t testing.TB, fleet *testfleet.Fleet, k kind) registry {
 			ConfigPath: d.ServeConfig(), Log: io.Discard, Ready: func(a net.Addr) { ready <- a.String() },
 		})
 	}()
-	t.Cleanup(func() { cancel(); <-done })
+	t.Cleanup(func() { cancel(); must(t, <-done) })
 	select {
 	case addr := <-ready:
 		_, port, err := net.SplitHostPort(addr)

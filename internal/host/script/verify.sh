@@ -22,8 +22,8 @@ verify() {
 		if [ -n "$stop" ] || ! passing; then break; fi
 		sleep 0.5
 	done
-	err=$(tail -c 2000 "$temp/out" 2>/dev/null)
 	pulled=$rc
+	[ "$pulled" = 0 ] || err=$(tail -c 2000 "$temp/out")
 	[ -z "$ended" ] || sleep 1 # a daemon may still be at it
 	if command -v "drop_$1" >/dev/null && ! "drop_$1" && [ "$pulled" = 0 ]; then
 		note="$image is left there: it could not be removed"
@@ -54,7 +54,7 @@ workspace() {
 passing() {
 	case $(cat "$temp/out") in
 	*'.sock'*) k=20 ;;
-	*'no such host'* | *esolv* | *'onnection refused'*) k=$patience ;;
+	*'no such host'* | *' lookup '* | *'name resolution'* | *'onnection refused'*) k=$patience ;;
 	*) return 1 ;;
 	esac
 	[ $(($(date +%s) - since)) -lt "$k" ]
@@ -63,7 +63,8 @@ passing() {
 # bounded runs a command until it ends, its time is up or we are stopped; what it
 # prints is in $temp/out.
 bounded() {
-	! command -v timeout >/dev/null || set -- timeout 45 "$@"
+	! command -v timeout >/dev/null || set -- timeout 35 "$@"
+	child=
 	trap 'stop=1; kill $child 2>/dev/null' TERM INT HUP
 	"$@" <"$temp/in" >"$temp/out" 2>&1 &
 	child=$! rc=0
@@ -202,13 +203,23 @@ drop_nerdctl() {
 	return 1
 }
 
-# buildctl asks for nothing to be done with what is built.
+# buildctl reads what to build, which is the image and nothing more, and has nothing
+# done with it.
 pull_buildctl() {
-	mkdir -p "$temp/context" && printf 'FROM %s\n' "$image" >"$temp/context/Dockerfile" || return 1
-	bounded env DOCKER_CONFIG="$temp" buildctl --addr "unix://$arg" build --progress plain --frontend dockerfile.v0 \
-		--local context="$temp/context" --local dockerfile="$temp/context" && found
+	err=$({ printf %s "${arg#* }" | decode >"$temp/in"; } 2>&1)
+	set --
+	! buildctl build --help 2>/dev/null | grep -q -e --ref-file || set -- --ref-file "$temp/ref"
+	bounded env DOCKER_CONFIG="$temp" buildctl --addr "unix://${arg%% *}" build --progress plain "$@"
 }
-drop_buildctl() { quick buildctl --addr "unix://$arg" prune --filter "description~=${image##*:}" >/dev/null; }
+drop_buildctl() {
+	[ ! -s "$temp/ref" ] || quick buildctl --addr "unix://${arg%% *}" debug ctl --delete "$(cat "$temp/ref")" >/dev/null
+	for k in 1 2 3 4 5 6 7 8 9; do
+		quick buildctl --addr "unix://${arg%% *}" prune --all --filter "description~=\"${image##*:}\"" >/dev/null
+		quick buildctl --addr "unix://${arg%% *}" du --verbose | grep -q "${image##*:}" || return 0
+		sleep 0.2
+	done
+	return 1
+}
 
 # The ways below ask for /v2/ and take 200 or 401 for an answer. The file that was
 # given is the CA; without one it is for the system to know whom it trusts.
