@@ -31,7 +31,7 @@ func BenchmarkClient(b *testing.B) {
 		})
 	}
 	b.Run("docker pull and rm alone", func(b *testing.B) {
-		c.Run(`mkdir /root/d && printf '{"auths":{"%s":{"auth":"%s"}}}' ` + r.Address() + " " + secrets(ref.User, ref.Password.Reveal())[1] + " >/root/d/config.json")
+		c.Run(`mkdir -p /root/d && printf '{"auths":{"%s":{"auth":"%s"}}}' ` + r.Address() + " " + secrets(ref.User, ref.Password.Reveal())[1] + " >/root/d/config.json")
 		for b.Loop() {
 			c.Run("export DOCKER_CONFIG=/root/d; docker pull -q " + ref.Name + " && docker image rm " + ref.Name)
 		}
