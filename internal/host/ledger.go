@@ -1,6 +1,8 @@
 package host
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,6 +27,8 @@ type Entry struct {
 	Path string // as a later op must name it
 	Part string
 	Hash string // Fact.Hash of the thing as we left it or meant to
+
+	content string // SHA-256 of a file's bytes
 }
 
 // LedgerRef reads all that a machine has recorded, for ParseLedger.
@@ -41,7 +45,11 @@ func ParseLedger(f Fact) []Entry {
 		}
 		switch kind := Kind(words[0]); kind {
 		case File, Dir, Edit:
-			all = append(all, Entry{Kind: kind, Part: words[1], Hash: strings.TrimPrefix(words[2], "-"), Path: words[3]})
+			e := Entry{Kind: kind, Part: words[1], Hash: strings.TrimPrefix(words[2], "-"), Path: words[3]}
+			if cut := strings.LastIndexByte(e.Hash, ':'); cut > len("sha256") {
+				e.Hash, e.content = e.Hash[:cut], e.Hash[cut+1:]
+			}
+			all = append(all, e)
 		}
 	}
 	return all
@@ -53,7 +61,10 @@ func noted(ledger []Entry, ref Ref, fact Fact) Fact {
 		return fact
 	}
 	var r Record
-	asLeft := !fact.Exists || ref.Kind == Dir
+	// An empty file is one that we were kept from writing.
+	asLeft := !fact.Exists || ref.Kind == Dir || fact.Foreign == "" && len(fact.Data) == 0
+	sum := sha256.Sum256(fact.Data)
+	content := hex.EncodeToString(sum[:])
 	for _, e := range ledger {
 		if e.Kind != ref.Kind || e.Path != ref.Path {
 			continue
@@ -61,7 +72,7 @@ func noted(ledger []Entry, ref Ref, fact Fact) Fact {
 		if !slices.Contains(r.Parts, e.Part) {
 			r.Parts = append(r.Parts, e.Part)
 		}
-		asLeft = asLeft || e.Hash == fact.Hash()
+		asLeft = asLeft || e.Hash == fact.Hash() || fact.Foreign == "" && e.content == content
 	}
 	if len(r.Parts) > 0 {
 		r.Others = !asLeft
