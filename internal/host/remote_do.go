@@ -169,6 +169,8 @@ func (r *remote) failure(ctx context.Context, receipt *Receipt, words string) er
 		return errGone
 	}
 	if receipt.Kind == Act {
+		// What was to be restarted may be down: an undo does it again.
+		receipt.Changed = receipt.Action == Restart
 		name, cause, _ := strings.Cut(rest, " - ")
 		return fmt.Errorf("%s: %s", name, orElse(cause, "it failed without a word"))
 	}
