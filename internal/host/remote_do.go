@@ -160,6 +160,8 @@ func (r *remote) failure(ctx context.Context, receipt *Receipt, words string) er
 		return &ForeignError{receipt.Ref, rest}
 	case "changed":
 		return &ChangedError{receipt.Ref}
+	case "unsafe":
+		return fault.Fail("see who put that there, and make it an ordinary folder of that user", "%s: root does not go there: %s", receipt.Path, rest)
 	case "busy":
 		return fault.Fail("wait until that has ended and run the same command again", "another regctl has been changing this machine for a minute")
 	case "stopped":

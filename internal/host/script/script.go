@@ -31,6 +31,8 @@ var (
 	files string
 	//go:embed edit.sh
 	edit string
+	//go:embed safe.sh
+	safe string
 	//go:embed lock.sh
 	lock string
 	//go:embed ledger.sh
@@ -45,7 +47,7 @@ var (
 
 // Main is the script that looks at a machine and changes it.
 func Main() string {
-	return strip(lib + look + do + files + edit + lock + ledger + runtime + action + main)
+	return strip(lib + look + do + files + edit + safe + lock + ledger + runtime + action + main)
 }
 
 // Become is the script that becomes root and loads what follows it.
