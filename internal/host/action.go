@@ -2,7 +2,8 @@ package host
 
 // Act is something that a machine does when told: one of the ops below, each a
 // constant function of the script, with data for arguments. With OnlyIf it happens
-// only after a change. A look at one finds nothing.
+// only after a change. A look at one finds nothing. A restart that fails has its
+// receipt all the same, so that an undo does it again with everything as it was.
 const Act Kind = "action"
 
 func act(action Action, path string) Op {
@@ -35,8 +36,8 @@ func UpdateCATrust() Op { return act(Restart, "update-ca-trust") }
 // TrustExtractCompat makes the bundle anew: Arch.
 func TrustExtractCompat() Op { return act(Restart, "trust-extract-compat") }
 
-// DockerInfoShows waits up to 10 s until the JSON of docker info holds text.
+// DockerInfoShows waits up to 20 s until the JSON of docker info holds text.
 func DockerInfoShows(text string) Op { return act(Wait, "docker-info-shows "+text) }
 
-// DockerInfoLacks waits up to 10 s until the JSON of docker info is without text.
+// DockerInfoLacks waits up to 20 s until the JSON of docker info is without text.
 func DockerInfoLacks(text string) Op { return act(Wait, "docker-info-lacks "+text) }

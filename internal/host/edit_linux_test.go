@@ -165,6 +165,18 @@ func TestEditsThatCannotBe(t *testing.T) {
 		}
 		gone(t, undo)
 	}
+	for _, text := range []string{strings.Repeat("x", 1<<18), strings.Repeat("line of text\n", 1<<14), "one line\n"} {
+		put(t, filepath.Join(full, "filler"), strings.Repeat("x", 60<<10), 0o644)
+		f := ours{filepath.Join(full, "new"), text, "file,a"}
+		op := host.Op{Ref: f.ref(), Action: host.Create, Part: f.part, Want: fact(text, 0o644)}
+		receipts, err := h.Do(t.Context(), []host.Op{op})
+		if err == nil || err.Error() != "write "+f.path+": no space left on device" || len(receipts) > 0 {
+			t.Errorf("%v, %d receipts", err, len(receipts))
+		}
+		must(t, os.Remove(filepath.Join(full, "filler")))
+		gone(t, f.path)
+		gone(t, undo)
+	}
 	if got := names(t, full); content(t, filepath.Join(full, "f")) != "{}" || len(got) != 1 {
 		t.Errorf("there is %q", got)
 	}

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,6 +28,8 @@ type Entry struct {
 	Path string // as a later op must name it
 	Part string
 	Hash string // Fact.Hash of the thing as we left it or meant to, a Credential's without its secret
+
+	content string // SHA-256 of a file's bytes
 }
 
 // LedgerRef reads all that a machine has recorded, for ParseLedger.
@@ -41,9 +45,14 @@ func ParseLedger(f Fact) []Entry {
 			continue
 		}
 		kind := Kind(words[0])
-		if kind == Credential || kind == Act || strings.HasPrefix(words[3], "/") && (kind == Edit || kind.noted()) {
-			all = append(all, Entry{Kind: kind, Part: words[1], Hash: strings.TrimPrefix(words[2], "-"), Path: words[3]})
+		if kind != Credential && kind != Act && (!strings.HasPrefix(words[3], "/") || kind != Edit && !kind.noted()) {
+			continue
 		}
+		e := Entry{Kind: kind, Part: words[1], Hash: strings.TrimPrefix(words[2], "-"), Path: words[3]}
+		if cut := strings.LastIndexByte(e.Hash, ':'); cut > len("sha256") {
+			e.Hash, e.content = e.Hash[:cut], e.Hash[cut+1:]
+		}
+		all = append(all, e)
 	}
 	return all
 }
@@ -61,7 +70,10 @@ func noted(ledger []Entry, ref Ref, fact Fact) Fact {
 	if ref.Kind == Credential {
 		hash = bare(fact).Hash()
 	}
-	asLeft := !fact.Exists || ref.Kind == Dir
+	// An empty file is one that we were kept from writing.
+	asLeft := !fact.Exists || ref.Kind == Dir || ref.Kind == File && fact.Foreign == "" && len(fact.Data) == 0
+	sum := sha256.Sum256(fact.Data)
+	content := hex.EncodeToString(sum[:])
 	for _, e := range ledger {
 		if e.Kind != ref.Kind || e.Path != ref.Path {
 			continue
@@ -69,7 +81,7 @@ func noted(ledger []Entry, ref Ref, fact Fact) Fact {
 		if !slices.Contains(r.Parts, e.Part) {
 			r.Parts = append(r.Parts, e.Part)
 		}
-		asLeft = asLeft || e.Hash == hash
+		asLeft = asLeft || e.Hash == hash || fact.Foreign == "" && e.content == content
 	}
 	if len(r.Parts) > 0 {
 		r.Others = !asLeft

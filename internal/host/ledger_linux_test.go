@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -227,7 +228,7 @@ func TestKilledBeforeItWasMade(t *testing.T) {
 	root := t.TempDir()
 	at := func(name string) string { return filepath.Join(root, name) }
 	d, f := ours{at("d"), "", "dir,a"}, ours{at("d/f"), "x", "file,a"}
-	hash := fact("x", 0o640).Hash()
+	hash := fmt.Sprintf("%s:%x", fact("x", 0o640).Hash(), sha256.Sum256([]byte("x")))
 	cut := "dir dir,a " + fact("", 0o750).Hash() + " " + at("d") + "\nfile file,a " + hash + " " + at("d/f") + "\nfile file,a " + hash + " " + at("d")
 	must(t, os.MkdirAll(undo, 0o700))
 	put(t, filepath.Join(undo, "ledger"), cut, 0o600)
@@ -243,6 +244,34 @@ func TestKilledBeforeItWasMade(t *testing.T) {
 	// What a run that died left in a folder of ours does not keep it there.
 	put(t, at("d/.regctl-999999999-0.tmp"), "half", 0o600)
 	carryOut(t, h, away{f}, away{d}, away{ours{at("e"), "", "dir,a"}})
+	if got := names(t, root); len(got) > 0 {
+		t.Errorf("there is %q", got)
+	}
+	gone(t, undo)
+}
+
+// A file that is ours by its bytes goes whatever its mode, and so does one that a run
+// had made and not yet written.
+func TestOursByItsBytes(t *testing.T) {
+	h, undo := undoable(t)
+	root := t.TempDir()
+	f, g := ours{filepath.Join(root, "f"), "x\n", "file,a"}, ours{filepath.Join(root, "g"), "y\n", "file,a"}
+	carryOut(t, h, f, g)
+	must(t, os.Chmod(f.path, 0o600))
+	must(t, os.Truncate(g.path, 0))
+	facts, err := h.Look(t.Context(), []host.Ref{f.ref(), g.ref()})
+	must(t, err)
+	for ref, fact := range facts {
+		if fact.Edit == nil || fact.Edit.Others {
+			t.Errorf("%s: %+v", ref, fact.Edit)
+		}
+	}
+	carryOut(t, h, g)
+	if content(t, g.path) != "y\n" {
+		t.Error("it was not written")
+	}
+	must(t, os.Truncate(g.path, 0))
+	carryOut(t, h, away{f}, away{g})
 	if got := names(t, root); len(got) > 0 {
 		t.Errorf("there is %q", got)
 	}

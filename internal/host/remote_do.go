@@ -179,6 +179,8 @@ func (r *remote) failure(ctx context.Context, op Op, receipt *Receipt, words str
 		return &ForeignError{receipt.Ref, rest}
 	case "changed":
 		return &ChangedError{receipt.Ref}
+	case "unsafe":
+		return fault.Fail("see who put that there, and make it an ordinary folder of that user", "%s: root does not go there: %s", receipt.Path, rest)
 	case "busy":
 		return fault.Fail("wait until that has ended and run the same command again", "another regctl has been changing this machine for a minute")
 	case "stopped":
@@ -188,6 +190,8 @@ func (r *remote) failure(ctx context.Context, op Op, receipt *Receipt, words str
 		return errGone
 	}
 	if receipt.Kind == Act {
+		// What was to be restarted may be down: an undo does it again.
+		receipt.Changed = receipt.Action == Restart
 		name, cause, _ := strings.Cut(rest, " - ")
 		return fmt.Errorf("%s: %s", name, orElse(cause, "it failed without a word"))
 	}

@@ -38,6 +38,7 @@ func newCA(t *testing.T, name string) []byte {
 
 func login(t *testing.T, f *testfleet.Fleet, h *testfleet.Host) *host.SSH {
 	t.Helper()
+	h.Run("until test -s /run/sshd.pid; do sleep 0.05; done") // it listens
 	s, err := host.DialSSH(t.Context(), host.Target{Given: h.Name, Host: h.Name}, host.SSHOptions{
 		ConfigFile: f.SSHConfig(), ConnectTimeout: 30 * time.Second,
 	})

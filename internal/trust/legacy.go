@@ -28,7 +28,11 @@ func legacy(r Registry, c Client, opts Options) (Placement, error) {
 			if c.DockerdPID == 0 {
 				return nil, nil
 			}
-			return needRestart(opts, "docker", "a flag of dockerd")
+			ops, err := needRestart(opts, "docker", "a flag of dockerd")
+			if err == nil && c.has("docker", "curl") {
+				ops = append(ops, host.DockerInfoShows(quote(r.Address())))
+			}
+			return ops, err
 		},
 	})
 	return p, nil

@@ -98,10 +98,12 @@ validate() {
 shows() { case $t in *"$arg"*) ;; *) return 1 ;; esac; }
 lacks() { ! shows && [ -n "$t" ]; }
 
-# await asks docker info for up to 10 s: dockerd answers a SIGHUP when it likes.
+# await asks docker info for up to 20 s: dockerd answers a SIGHUP when it likes, and
+# may be about to start.
 await() {
-	tries=50
+	tries=100
 	while [ $tries -gt 0 ]; do
+		daemons=
 		dockerinfo
 		"$1" && return 0
 		[ -z "$stop" ] || break

@@ -43,6 +43,7 @@ op() {
 		;;
 	esac
 	if wanted; then say done 0 "$h"; return 0; fi
+	if unsafe; then fail unsafe "$err"; return 0; fi
 	if [ -n "$foreign" ] && [ "$by" != noted-remove ]; then fail foreign "$foreign"; return 0; fi
 	if [ "$before" != '*' ] && [ "$before" != "${h:--}" ] && ! among "$same"; then fail changed; return 0; fi
 	was=$h note= err= verb=write
@@ -81,7 +82,7 @@ plainly() {
 put_off() {
 	case $kind:$action:$part:$follows in dir:create:?*:) ;; *) return 1 ;; esac
 	p=$path
-	[ -z "$failed$stop$onlyif" ] && [ "$known" = - ] && [ ! -e "$p" ] && [ ! -L "$p" ] && owner '' &&
+	[ -z "$failed$stop$onlyif" ] && [ "$known" = - ] && [ ! -e "$p" ] && [ ! -L "$p" ] && owner '' && ! unsafe &&
 		[ "$wantmode" = "${latemode:-$wantmode}" ] && lock && note || return 1
 	late=$late$i\ $part\ $want\ $p$nl latemode=$wantmode
 }

@@ -61,7 +61,7 @@ makeundo() {
 		j=${j%/*}
 	done
 	runs mkdir -p "$U" || return 1
-	{ printf %s "$made" >"$U/.made"; } 2>/dev/null || err=$({ printf %s "$made" >"$U/.made"; } 2>&1) || return 1
+	{ printf %s "$made" >"$U/.made"; } 2>/dev/null || err=$(printf %s "$made" | { cat >"$U/.made"; } 2>&1) || return 1
 	new=$new$nl$U/$nl
 	touched "${made%%"$nl"*}"
 }

@@ -1,6 +1,6 @@
-# What we made on this machine is noted in $U/ledger, a line each: kind, part, hash and
-# path. A line is written before its thing is made. In memory it is L, with a newline
-# on both sides of each line.
+# What we made on this machine is noted in $U/ledger, a line each: kind, part, hash (of
+# a file also that of its bytes alone, behind a colon) and path. A line is written
+# before its thing is made. In memory it is L, with a newline on both sides of each.
 
 # loadledger reads it once a request. A line that was cut short is no line.
 loadledger() {
@@ -29,20 +29,27 @@ records() {
 }
 
 # entries looks at what is noted about the op's path: ours is set if its part noted
-# it, theirs if another part of ours did, asleft if a line has the hash h.
+# it, theirs if another part of ours did, asleft if nobody has changed it since: an
+# empty file is one that we were kept from writing.
 entries() {
 	loadledger
-	ours= theirs= asleft=
+	ours= theirs= asleft= lines=
 	case $L in *" $path$nl"*) ;; *) return 0 ;; esac
 	old=$IFS IFS=$nl
 	set -f
 	for line in $L; do
 		concerns || continue
 		if [ "${t%% *}" = "$part" ]; then ours=1; else theirs=1; fi
-		case $t in *" ${h:--} $path") asleft=1 ;; esac
+		lines=$lines$t$nl
 	done
 	set +f
 	IFS=$old
+	[ "$kind:$e:$foreign" = file:1: ] || return 0
+	case $lines in *" $h:"*) asleft=1 ;; esac
+	[ -s "$p" ] || asleft=1
+	[ -z "$asleft" ] || return 0
+	t=$($sum <"$p")
+	case $lines in *":${t%% *} "*) asleft=1 ;; esac
 }
 
 # concerns tells whether line is about the op's thing; t is then the line from its part on.
@@ -56,7 +63,10 @@ concerns() {
 # note has the ledger say that the op's part is about to make the thing.
 note() {
 	loadledger
-	noteline "$kind $part $want $path"
+	case $kind in
+	file) noteline "$kind $part $want:$wantdata $path" ;;
+	*) noteline "$kind $part $want $path" ;;
+	esac
 }
 
 # due has it say which actions the op's change will call for, so that one that we did
@@ -83,8 +93,7 @@ noteline() {
 	makeundo || return 1
 	[ -z "$torn" ] || writeledger
 	torn=1
-	# Said again for the error.
-	{ printf '%s\n' "$t" >>"$U/ledger"; } 2>/dev/null || err=$({ printf '%s\n' "$t" >>"$U/ledger"; } 2>&1) || return 1
+	{ printf '%s\n' "$t" >>"$U/ledger"; } 2>/dev/null || err=$(printf '%s\n' "$t" | { cat >>"$U/ledger"; } 2>&1) || return 1
 	L=$L$t$nl torn=
 	later "$U/ledger"
 	touched "$U/ledger"

@@ -33,6 +33,8 @@ var (
 	edit string
 	//go:embed credential.sh
 	credential string
+	//go:embed safe.sh
+	safe string
 	//go:embed lock.sh
 	lock string
 	//go:embed ledger.sh
@@ -49,7 +51,7 @@ var (
 
 // Main is the script that looks at a machine and changes it.
 func Main() string {
-	return strip(lib + look + do + files + edit + lock + ledger + credential + runtime + action + verify + main)
+	return strip(lib + look + do + files + edit + safe + lock + ledger + credential + runtime + action + verify + main)
 }
 
 // Become is the script that becomes root and loads what follows it.
