@@ -51,11 +51,8 @@ func (b *bench) prototypeOn(hosts, knownHosts string) *exec.Cmd {
 	return exec.Command(b.self, append([]string{"prototype", "--ca", b.caPath()}, b.login(hosts, knownHosts)...)...)
 }
 
-// trustClients is regctl's own command, or the same work without it.
+// trustClients is regctl's own command.
 func (b *bench) trustClients(hosts, knownHosts string) *exec.Cmd {
-	if exec.Command(b.regctl, "trust-clients", "--help").Run() != nil {
-		return exec.Command(b.self, append([]string{"stand-in", "--ca", b.caPath()}, b.login(hosts, knownHosts)...)...)
-	}
 	return exec.Command(b.regctl, append([]string{
 		"trust-clients", "--dir", b.registry(), "--store", "docker", "--verify", "none", "--ssh-config", "none", "-o", "json",
 	}, b.login(hosts, knownHosts)...)...)

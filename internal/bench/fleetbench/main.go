@@ -20,9 +20,6 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "prototype" {
 		end(prototype(os.Args[2:]))
 	}
-	if len(os.Args) > 1 && os.Args[1] == "stand-in" {
-		end(standIn(os.Args[2:]))
-	}
 	o := options{}
 	flag.StringVar(&o.regctl, "regctl", "bin/regctl", "the executable to measure")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds of the comparison, interleaved")
