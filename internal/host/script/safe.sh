@@ -16,24 +16,24 @@ unsafe() {
 # way walks down to the thing at $1. Below the first folder that is not root's, whose
 # owner whose is set to, there may be no symlink and nothing of a third user.
 way() {
-	whose= theirs= k= r=${1%/*}/
+	whose= strange= k= r=${1%/*}/
 	while [ -n "$r" ]; do
 		k=$k${r%%/*} r=${r#*/}
 		if [ -n "$k" ]; then
-			if [ -n "$theirs" ] && [ -L "$k" ]; then
+			if [ -n "$strange" ] && [ -L "$k" ]; then
 				err="$k is a symlink in a folder that is not root's"
 				return 1
 			fi
 			[ -e "$k" ] || break
-			[ -z "$theirs" ] && [ -O "$k" ] || theirs=$theirs$k$nl
+			[ -z "$strange" ] && [ -O "$k" ] || strange=$strange$k$nl
 		fi
 		k=$k/
 	done
-	[ -n "$theirs" ] || return 0
+	[ -n "$strange" ] || return 0
 	old=$IFS IFS=$nl
 	set -f
 	# shellcheck disable=SC2046,SC2086 # lines
-	set -- $(stat -L -c '%u %n' $theirs 2>/dev/null)
+	set -- $(stat -L -c '%u %n' $strange 2>/dev/null)
 	set +f
 	IFS=$old
 	whose=${1%% *}
