@@ -94,9 +94,8 @@ func noted(ledger []Entry, ref Ref, fact Fact) Fact {
 func (l *Local) ledger() ([]Entry, error) {
 	dir := l.UndoDir
 	if dir == "" {
-		var err error
-		if dir, err = undoDir(); err != nil {
-			return nil, nil // without a home nothing was recorded
+		if dir = undoDir(); dir == "" {
+			return nil, nil
 		}
 	}
 	path := filepath.Join(dir, "ledger")
@@ -110,14 +109,18 @@ func (l *Local) ledger() ([]Entry, error) {
 	return ParseLedger(Fact{Data: data}), nil
 }
 
-// undoDir is where the script keeps the record of our doing.
-func undoDir() (string, error) {
+// undoDir is where the script keeps the record of our doing; "" without a home.
+func undoDir() string {
 	if os.Geteuid() == 0 {
-		return "/var/lib/regctl/undo", nil
+		return "/var/lib/regctl/undo"
 	}
-	if state := os.Getenv("XDG_STATE_HOME"); state != "" {
-		return filepath.Join(state, "regctl", "undo"), nil
+	state := os.Getenv("XDG_STATE_HOME")
+	if state == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return ""
+		}
+		state = filepath.Join(home, ".local", "state")
 	}
-	home, err := os.UserHomeDir()
-	return filepath.Join(home, ".local", "state", "regctl", "undo"), err
+	return filepath.Join(state, "regctl", "undo")
 }

@@ -215,8 +215,12 @@ type counter struct {
 	port  int
 	heard atomic.Bool
 	turns atomic.Int32
-	deaf  atomic.Bool // nothing more gets through
+	deaf  atomic.Bool  // nothing more gets through
+	sent  atomic.Int64 // bytes of the client's
+	until atomic.Int64 // as many get through, unless it is 0; then the line is cut
 }
+
+func (c *counter) cut(after int64) { c.until.Store(after) }
 
 func listenOn(t *testing.T, to int) *counter {
 	t.Helper()
@@ -231,19 +235,29 @@ func listenOn(t *testing.T, to int) *counter {
 				in.Close()
 				return
 			}
-			go c.pass(out, in, func() {
+			go c.pass(out, in, func(n int) int {
 				if c.heard.Swap(false) {
 					c.turns.Add(1)
 				}
+				total := c.sent.Add(int64(n))
+				if until := c.until.Load(); until > 0 && total > until {
+					return max(0, n-int(total-until))
+				}
+				return n
 			})
-			go c.pass(in, out, func() { c.heard.Store(true) })
+			go c.pass(in, out, func(n int) int {
+				c.heard.Store(true)
+				return n
+			})
 		}
 	}()
 	return c
 }
 
-func (c *counter) pass(to, from net.Conn, note func()) {
+// pass hands on what note lets through, and cuts the line when that is not all.
+func (c *counter) pass(to, from net.Conn, note func(n int) int) {
 	defer to.Close()
+	defer from.Close()
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -253,8 +267,8 @@ func (c *counter) pass(to, from net.Conn, note func()) {
 		if c.deaf.Load() {
 			continue
 		}
-		note()
-		if _, err := to.Write(buffer[:n]); err != nil {
+		through := note(n)
+		if _, err := to.Write(buffer[:through]); err != nil || through < n {
 			return
 		}
 	}

@@ -142,7 +142,9 @@ forget() {
 		mv -f "$R/parts.new" "$R/parts"
 		sync "$R/parts" 2>/dev/null || sync
 	else
-		rm -rf "$R"
+		# Whole or not at all.
+		N=$U/.new-$$
+		mv "$R" "$N" && rm -rf "$N"
 		clearundo
 	fi
 }
