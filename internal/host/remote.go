@@ -112,7 +112,11 @@ func (r *remote) looked(ref Ref) (Fact, error) {
 	if !ok {
 		return Fact{}, fmt.Errorf("%s: this host knows no %s", ref.Path, ref.Kind)
 	}
-	fact, err := r.in.fact(words)
+	kind := ref.Kind
+	if ref == LoginDockerConfigRef() {
+		kind = Source
+	}
+	fact, err := r.in.fact(kind, words)
 	if err == nil {
 		r.known[fact.Hash()] = fact
 	}

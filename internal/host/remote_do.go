@@ -122,7 +122,7 @@ func (r *remote) done(ctx context.Context, op Op) (receipt Receipt, opErr, err e
 	}
 	had := r.known[op.Before]
 	if words, ok := strings.CutPrefix(line, "before "); ok {
-		if had, err = r.in.fact(words); err != nil {
+		if had, err = r.in.fact(op.Kind, words); err != nil {
 			return receipt, nil, err
 		}
 		if line, _, err = r.in.next(); err != nil {

@@ -60,3 +60,25 @@ func TestContractOfEditsOnALocalHost(t *testing.T) {
 		return l
 	})
 }
+
+// What is asked for again in one look is sent once, whatever lies between.
+func TestLookAtTheSameFileTwice(t *testing.T) {
+	h, root := newShell(t), t.TempDir()
+	path := filepath.Join(root, "f")
+	put(t, path, "content\n", 0o644)
+	put(t, filepath.Join(root, "empty"), "", 0o644)
+	for _, between := range [][]host.Ref{
+		nil, {{Kind: host.Dir, Path: root}}, {{Kind: host.File, Path: path + "x"}}, {{Kind: host.File, Path: filepath.Join(root, "empty")}},
+		{{Kind: host.File, Path: root}}, {host.MachineRef()},
+	} {
+		edit := host.Ref{Kind: host.Edit, Path: path}
+		refs := append(append([]host.Ref{{Kind: host.Source, Path: path}}, between...), edit, host.Ref{Kind: host.File, Path: path})
+		facts, err := h.Look(t.Context(), refs)
+		must(t, err)
+		for _, ref := range []host.Ref{refs[0], edit, refs[len(refs)-1]} {
+			if got := string(facts[ref].Data); got != "content\n" {
+				t.Errorf("%v after %v: %q", ref, between, got)
+			}
+		}
+	}
+}

@@ -128,8 +128,8 @@ func (a *answers) next() (line string, body []byte, err error) {
 	}
 }
 
-// fact reads the rest of an answer that began with words.
-func (a *answers) fact(words string) (Fact, error) {
+// fact reads the rest of an answer about a thing of a kind that began with words.
+func (a *answers) fact(kind Kind, words string) (Fact, error) {
 	fact, err := parseFact(words)
 	if err != nil {
 		return Fact{}, err
@@ -151,7 +151,10 @@ func (a *answers) fact(words string) (Fact, error) {
 		if fact.Data, err = unBase64(body); err != nil {
 			return Fact{}, err
 		}
-		a.last = fact.Data
+		// The script's own rule, in tell: what is no file is not remembered.
+		if fact.Exists && fact.Foreign == "" && (kind == File || kind == Edit || kind == Source) {
+			a.last = fact.Data
+		}
 	}
 	if rest, ok := strings.CutPrefix(line, "record "); ok {
 		if line, body, err = a.next(); err != nil {
