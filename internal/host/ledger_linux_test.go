@@ -292,3 +292,38 @@ func TestNothingIsNotedOfWhatFailed(t *testing.T) {
 		t.Error("a path of two lines was taken")
 	}
 }
+
+// An action that a change calls for is known to be due until it is done, and not when
+// nothing came of the change.
+func TestLedgerKeepsWhatIsDue(t *testing.T) {
+	h, _ := undoable(t)
+	path := filepath.Join(t.TempDir(), "f")
+	write := func(path string) host.Op {
+		return host.Op{Ref: host.Ref{Kind: host.Edit, Path: path}, Action: host.Create, Want: host.Fact{Exists: true, Data: []byte("x\n"), Mode: 0o644, UID: os.Geteuid(), GID: os.Getegid()}, Part: "p"}
+	}
+	follow := host.Op{Ref: host.Ref{Kind: host.Act, Path: "no-such-action"}, Action: host.Restart, Before: host.AnyBefore, OnlyIf: []host.Ref{{Kind: host.Edit, Path: path}}}
+	due := func() (all []string) {
+		facts, err := h.Look(t.Context(), []host.Ref{host.LedgerRef()})
+		must(t, err)
+		for _, e := range host.ParseLedger(facts[host.LedgerRef()]) {
+			if e.Kind == host.Act {
+				all = append(all, e.Path)
+			}
+		}
+		return all
+	}
+	if _, err := h.Do(t.Context(), []host.Op{write(path), follow}); err == nil {
+		t.Error("an action that there is not was done")
+	}
+	if got := due(); !slices.Equal(got, []string{"no-such-action"}) {
+		t.Errorf("due is %q", got)
+	}
+	nowhere := filepath.Join(path, "below-a-file")
+	follow.Path, follow.OnlyIf = "nor-this", []host.Ref{{Kind: host.Edit, Path: nowhere}}
+	if _, err := h.Do(t.Context(), []host.Op{write(nowhere), follow}); err == nil {
+		t.Error("a file was made below a file")
+	}
+	if got := due(); !slices.Equal(got, []string{"no-such-action"}) {
+		t.Errorf("due is %q after a change that failed", got)
+	}
+}

@@ -48,14 +48,20 @@ op() {
 	if [ "$before" != '*' ] && [ "$before" != "${h:--}" ] && ! among "$same"; then fail changed; return 0; fi
 	was=$h note= err= verb=write
 	if due && carryout; then
-		[ "$h" = "$was" ] || changed="$changed$i "
-		if [ "$h" = "$was" ]; then say done 0 "$h" "$note"; else say done 1 "${h:--}" "$note"; fi
+		if [ "$h" = "$was" ]; then
+			undue
+			say done 0 "$h" "$note"
+		else
+			changed="$changed$i "
+			say done 1 "${h:--}" "$note"
+		fi
 		return 0
 	fi
 	cleartemp
 	err=$(printf %s "$err" | tr '\n' ' ')
 	fact "$kind" "$path"
 	identify "$kind"
+	[ "$h" != "$was" ] || undue
 	case $by in noted-*) [ "$e" = 1 ] || strike ;; esac
 	fail error "$verb" "${h:--}" "$err"
 }

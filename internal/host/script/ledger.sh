@@ -72,12 +72,23 @@ note() {
 # due has it say which actions the op's change will call for, so that one that we did
 # not live to see is done by the next who come. They have semicolons between.
 due() {
+	newdue=
 	[ -n "$follows" ] || return 0
 	loadledger
 	rest=$follows\;
 	while [ -n "$rest" ]; do
-		noteline "action - - ${rest%%;*}" || return 1
+		t="action - - ${rest%%;*}"
+		case $L in *"$nl$t$nl"*) ;; *) newdue=$newdue$t$nl ;; esac
+		noteline "$t" || return 1
 		rest=${rest#*;}
+	done
+}
+
+# undue takes back what due has just noted: the op changed nothing.
+undue() {
+	while [ -n "$newdue" ]; do
+		unnote "${newdue%%"$nl"*}"
+		newdue=${newdue#*"$nl"}
 	done
 }
 
