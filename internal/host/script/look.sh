@@ -46,9 +46,10 @@ direct() {
 	done
 }
 
-# real follows the symlinks in p.
+# real follows the symlinks in p. Busybox takes a link to what is not there for one from
+# the working directory.
 real() {
-	r=$(readlink -f "$p" 2>/dev/null; echo x)
+	r=$(cd "${p%/*}/" 2>/dev/null && readlink -f "${p##*/}" 2>/dev/null; echo x)
 	r=${r%"${nl}x"}
 	case $r in /*) p=$r ;; esac
 }
