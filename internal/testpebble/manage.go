@@ -12,25 +12,25 @@ import (
 // that is about names does.
 func (s *Server) SetTXT(name, value string) {
 	s.t.Helper()
-	s.call(http.MethodPost, s.names+"/set-txt", map[string]string{"host": name, "value": value})
+	s.call(http.MethodPost, s.Names+"/set-txt", map[string]string{"host": name, "value": value})
 }
 
 // ClearTXT removes a name's TXT records.
 func (s *Server) ClearTXT(name string) {
 	s.t.Helper()
-	s.call(http.MethodPost, s.names+"/clear-txt", map[string]string{"host": name})
+	s.call(http.MethodPost, s.Names+"/clear-txt", map[string]string{"host": name})
 }
 
 // SetAddress gives a name another address than Addr.
 func (s *Server) SetAddress(name, address string) {
 	s.t.Helper()
-	s.call(http.MethodPost, s.names+"/add-a", map[string]any{"host": name, "addresses": []string{address}})
+	s.call(http.MethodPost, s.Names+"/add-a", map[string]any{"host": name, "addresses": []string{address}})
 }
 
 // NoSuchNames makes every name that SetAddress was not told of have no address.
 func (s *Server) NoSuchNames() {
 	s.t.Helper()
-	s.call(http.MethodPost, s.names+"/set-default-ipv4", map[string]string{"ip": ""})
+	s.call(http.MethodPost, s.Names+"/set-default-ipv4", map[string]string{"ip": ""})
 }
 
 // Root is the root that the n-th chain of each certificate ends in, PEM.

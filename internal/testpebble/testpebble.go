@@ -71,10 +71,10 @@ type Server struct {
 	HTTPPort  int
 	TLSPort   int
 	DNS       string // HOST:PORT
+	Names     string // the challenge test server's management, a URL
 
 	t          testing.TB
 	management string // Pebble's, a URL
-	names      string // the challenge test server's, a URL
 	client     *http.Client
 	processes  []*process
 }
@@ -124,11 +124,11 @@ func (s *Server) startNames(dir string) {
 	s.start("pebble-challtestsrv", dir, nil, func() (args []string, url string) {
 		s.DNS = net.JoinHostPort(s.Addr, strconv.Itoa(free(s.t, s.Addr)))
 		management := net.JoinHostPort(s.Addr, strconv.Itoa(free(s.t, s.Addr)))
-		s.names = "http://" + management
+		s.Names = "http://" + management
 		return []string{
 			"-http01", "", "-https01", "", "-doh", "", "-tlsalpn01", "",
 			"-dnsserver", s.DNS, "-management", management, "-defaultIPv4", s.Addr, "-defaultIPv6", "",
-		}, s.names + "/clear-request-history"
+		}, s.Names + "/clear-request-history"
 	})
 }
 
