@@ -16,6 +16,7 @@ import (
 	legoacme "github.com/go-acme/lego/v4/acme"
 	"github.com/go-acme/lego/v4/acme/api"
 
+	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/pki"
 )
 
@@ -55,7 +56,7 @@ func (s *session) obtain(result *Result) error {
 		return err
 	}
 	if err := pki.CheckPair(chain, keyPEM, s.o.Names, time.Now()); err != nil {
-		return fmt.Errorf("%s sent a certificate that cannot be used: %w", s.host(), err)
+		return fault.Fail(fault.Hint(err), "%s sent a certificate that cannot be used: %w", s.host(), err)
 	}
 	leaf, rest := pem.Decode(chain)
 	result.CertPEM, result.ChainPEM, result.FullchainPEM = pem.EncodeToMemory(leaf), bytes.TrimLeft(rest, "\n"), chain

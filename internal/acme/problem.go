@@ -59,6 +59,20 @@ func (s *session) explain(err error) error {
 	if s.ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", s.host(), context.Cause(s.ctx))
 	}
+	if known := s.explainKnown(err); known != nil {
+		return known
+	}
+	// The library that signs loses the kind of error that fetching a nonce ends with.
+	if failed := s.wire.failed(); failed != nil {
+		if known := s.explainKnown(failed); known != nil {
+			return known
+		}
+	}
+	return fault.Fail("check that --acme-server is an ACME directory; if it is, try again later", "%s does not talk as an ACME server: %w", s.host(), oneLine(err))
+}
+
+// explainKnown is nil for a kind of error that says nothing by itself.
+func (s *session) explainKnown(err error) error {
 	if p := problemIn(err); p != nil {
 		return s.explainProblem(err, p)
 	}
@@ -82,7 +96,7 @@ func (s *session) explain(err error) error {
 	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fault.Fail("look whether this machine reaches it: curl -v "+s.o.directory(), "%s does not answer: %w", s.host(), cause(err))
 	}
-	return fault.Fail("check that --acme-server is an ACME directory; if it is, try again later", "%s does not talk as an ACME server: %w", s.host(), oneLine(err))
+	return nil
 }
 
 // cause leaves out the request that failed, which lego names several times.

@@ -22,7 +22,7 @@ const (
 	// attempts are made of each request while the CA is in trouble, and longest is
 	// how long it may ask us to wait in between.
 	attempts = 3
-	longest = 10 * time.Second
+	longest  = 10 * time.Second
 )
 
 // wire carries all requests to the CA. It ends them with the call's context, tries
@@ -36,6 +36,7 @@ type wire struct {
 
 	mu         sync.Mutex
 	retryAfter time.Duration // of the last answer, 0 for none
+	failure    error         // of the last request, nil if it was answered well
 }
 
 // odd is an answer that ACME has no place for.
@@ -59,12 +60,29 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		pause, again := again(resp, err, attempt)
 		if !again || attempt == attempts {
+			w.note(resp, err)
 			return resp, err
 		}
 		if err := w.wait(w.ctx, pause); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// note keeps what lego's errors may lose.
+func (w *wire) note(resp *http.Response, err error) {
+	if err == nil && resp.StatusCode >= http.StatusBadRequest {
+		err = &legoacme.ProblemDetails{HTTPStatus: resp.StatusCode, Detail: "HTTP " + resp.Status}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failure = err
+}
+
+func (w *wire) failed() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failure
 }
 
 // again tells whether another attempt may help, and when.
