@@ -53,11 +53,11 @@ func isNoSuchHost(err error) bool {
 // explain makes of what went wrong one line and what to do next. What we said
 // ourselves is left as it is.
 func (s *session) explain(err error) error {
+	if err != nil && s.ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", s.host(), context.Cause(s.ctx))
+	}
 	if err == nil || fault.Hint(err) != "" || fault.IsUsage(err) {
 		return err
-	}
-	if s.ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", s.host(), context.Cause(s.ctx))
 	}
 	if known := s.explainKnown(err); known != nil {
 		return known

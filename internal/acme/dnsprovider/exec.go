@@ -78,6 +78,10 @@ func (s *script) run(ctx context.Context, action, domain, token, keyAuth string)
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
+	err = fmt.Errorf("%s %s: %w", s.program, action, err)
 	lines := strings.Split(strings.TrimSpace(output.String()), "\n")
-	return fmt.Errorf("%s %s: %w: %s", s.program, action, err, lines[len(lines)-1])
+	if last := lines[len(lines)-1]; last != "" {
+		err = fmt.Errorf("%w: %s", err, last)
+	}
+	return err
 }
