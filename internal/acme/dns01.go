@@ -80,9 +80,11 @@ func (d *dnsRecords) ready(ctx context.Context, authz legoacme.Authorization) er
 	case seen:
 		return nil
 	}
-	return fault.Fail("see with `dig TXT _acme-challenge."+authz.Identifier.Value+"` whether it comes later; if so, set "+
-		dnsprovider.TimeoutVariable(d.s.o.Challenge.DNS.Provider)+"=600 in the credentials file",
-		"the TXT record was set, but the name servers do not show it: %w", oneLine(err))
+	hint := "see with `dig TXT _acme-challenge." + authz.Identifier.Value + "` whether it comes later, and try again"
+	if variable := dnsprovider.TimeoutVariable(d.s.o.Challenge.DNS.Provider); variable != "" {
+		hint += " with " + variable + "=600 in the credentials file"
+	}
+	return fault.Fail(hint, "the TXT record was set, but the name servers do not show it: %w", oneLine(err))
 }
 
 // lookFor asks for one record, again and again.

@@ -89,12 +89,12 @@ func (k kind) variables() []string {
 }
 
 // TimeoutVariable is what makes a provider wait longer for its record to be seen, in
-// seconds.
+// seconds; "" where there is none.
 func TimeoutVariable(name string) string {
 	if k, err := find(name); err == nil && k.prefix != "" {
 		return k.prefix + "PROPAGATION_TIMEOUT"
 	}
-	return "PROPAGATION_TIMEOUT"
+	return ""
 }
 
 // Check tells whether New would have all that it needs. It reads no file and asks
@@ -108,8 +108,8 @@ func Check(name string, credentials map[string]secret.String) error {
 	return err
 }
 
-// New makes a provider. A script that it runs ends with ctx. An error is the user's,
-// or that of a file that the credentials name.
+// New makes a provider. A script that it runs ends with ctx. An error is the user's;
+// azuredns alone asks its service for the zones at once, and may fail for that.
 func New(ctx context.Context, name string, credentials map[string]secret.String) (Provider, error) {
 	k, err := find(name)
 	if err != nil {
@@ -123,8 +123,8 @@ func New(ctx context.Context, name string, credentials map[string]secret.String)
 	if err == nil {
 		err = v.err
 	}
-	if err != nil {
-		return nil, fault.Usage("check the credentials file", "%s: %w", k.name, err)
+	if err == nil || fault.Hint(err) != "" {
+		return p, err
 	}
-	return p, nil
+	return nil, fault.Usage("check the credentials file", "%s: %w", k.name, err)
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/go-acme/lego/v4/providers/dns/hetzner"
 	"github.com/go-acme/lego/v4/providers/dns/httpreq"
 	"github.com/go-acme/lego/v4/providers/dns/tencentcloud"
+
+	"github.com/regctl/regctl/internal/fault"
 )
 
 func (v *values) client() *http.Client { return &http.Client{Timeout: v.httpTimeout()} }
@@ -82,7 +84,12 @@ func azureDNS() kind {
 			c.ServiceDiscoveryFilter = v.get("AZURE_SERVICEDISCOVERY_FILTER")
 			c.TTL, c.PropagationTimeout, c.PollingInterval = v.ttl(c.TTL), v.propagation(c.PropagationTimeout), v.polling(c.PollingInterval)
 			c.HTTPClient = v.client()
-			return provider(azuredns.NewDNSProviderConfig(c))
+			p, err := azuredns.NewDNSProviderConfig(c)
+			if err != nil {
+				text := strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "azuredns: ", "")), " ")
+				return nil, fault.Fail("check the credentials file, and that they may list the zones; `curl -v https://login.microsoftonline.com` shows whether Azure can be reached", "azuredns: %s", text)
+			}
+			return p, nil
 		},
 	}
 }
