@@ -118,18 +118,26 @@ func checkChallenge(o Options) error {
 	return fault.Usage("--challenge takes http-01, tls-alpn-01 or dns-01", "unknown challenge %q", c.Kind)
 }
 
-// CheckTLSALPN tells whether a registry can answer tls-alpn-01 itself: validators
-// connect to 443 and nowhere else (RFC 8737, 3), so its own port must be that one, or
-// what listens on 443 must hand the connections on as they are. proxied is a proxy of
-// ours, which ends TLS.
-func CheckTLSALPN(port int, forwarded, proxied bool) error {
+// Serving is how a registry can be reached, as far as tls-alpn-01 cares.
+type Serving struct {
+	Port      int  // that clients use
+	Forwarded bool // public port 443 leads to Port, connections as they are
+	Proxied   bool // by a proxy of ours, which ends TLS
+	Stock     bool // a stock image, which knows nothing of challenges
+}
+
+// CheckTLSALPN tells whether the registry can answer tls-alpn-01 itself: validators
+// connect to 443 and nowhere else (RFC 8737, 3).
+func (s Serving) CheckTLSALPN() error {
 	const hint = "use --challenge http-01 or --challenge dns-01"
 	switch {
-	case proxied:
+	case s.Stock:
+		return fault.Usage(hint, "tls-alpn-01 is answered by the embedded registry, not by a stock image")
+	case s.Proxied:
 		return fault.Usage(hint, "tls-alpn-01 cannot go through a proxy that ends TLS")
-	case port != 443 && !forwarded:
+	case s.Port != 443 && !s.Forwarded:
 		return fault.Usage(hint+"; or, where public port 443 is forwarded to this one, add --challenge-forwarded",
-			"tls-alpn-01 is looked for on port 443 alone, and the registry has port %d", port)
+			"tls-alpn-01 is looked for on port 443 alone, and the registry has port %d", s.Port)
 	}
 	return nil
 }

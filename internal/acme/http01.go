@@ -44,6 +44,10 @@ func newHTTPListener(ctx context.Context, addr string) (*httpListener, error) {
 // listen names who could be in the way.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fault.Fail("run regctl as root, listen on a port above 1023 with --challenge-addr and forward the port to it, or use --challenge dns-01",
+			"the challenge cannot be answered on %s: %w", addr, err)
+	}
 	if err != nil {
 		_, port, _ := net.SplitHostPort(addr)
 		return nil, fault.Fail("free the port (`ss -ltnp 'sport = :"+port+"'` shows who has it), listen elsewhere with --challenge-addr and forward the port, or use --challenge dns-01",

@@ -244,6 +244,8 @@ func TestRevoke(t *testing.T) {
 	if got := s.Status(parseLeaf(second.CertPEM).SerialNumber); got != "Revoked" {
 		t.Errorf("status %s", got)
 	}
+	want(t, Revoke(t.Context(), o, second.CertPEM, nil), true, "nobody here may revoke", "accounts")
+	want(t, Revoke(t.Context(), o, nil, nil), true, "no certificate", "")
 	// Nor is it revoked by a key that has no right to.
 	third := obtain(t, o)
 	err := Revoke(t.Context(), o, third.CertPEM, second.KeyPEM)

@@ -225,22 +225,28 @@ func (s *session) checkProfile() error {
 func (s *session) revoke(certPEM, keyPEM []byte) error {
 	leaf := parseLeaf(certPEM)
 	if leaf == nil {
-		return errors.New("there is no certificate to revoke")
+		return fault.Usage("", "there is no certificate to revoke")
 	}
 	message := legoacme.RevokeCertMessage{Certificate: base64.RawURLEncoding.EncodeToString(leaf.Raw)}
-	err := error(nil)
-	ours, known := s.book[s.o.directory()]
-	if known && ours.URI != "" {
-		if err = s.speakAs(ours); err == nil {
-			err = s.core.Certificates.Revoke(message)
+	by := func(a account) error {
+		if err := s.speakAs(a); err != nil {
+			return err
+		}
+		return s.core.Certificates.Revoke(message)
+	}
+	var err error = fault.Usage("restore the file of ACME accounts, or give the certificate's key", "nobody here may revoke the certificate")
+	if ours := s.book[s.o.directory()]; ours.URI != "" {
+		if err = by(ours); isProblem(err, "alreadyRevoked") {
+			return nil
+		}
+		if err == nil || !isProblem(err, "unauthorized", "accountDoesNotExist") {
+			return err
 		}
 	}
-	if !known || ours.URI == "" || isProblem(err, "unauthorized", "accountDoesNotExist") {
-		if err = s.speakAs(account{Key: string(keyPEM)}); err == nil {
-			err = s.core.Certificates.Revoke(message)
-		}
+	if len(keyPEM) == 0 {
+		return err
 	}
-	if isProblem(err, "alreadyRevoked") {
+	if err = by(account{Key: string(keyPEM)}); isProblem(err, "alreadyRevoked") {
 		return nil
 	}
 	return err

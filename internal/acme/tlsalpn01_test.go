@@ -139,25 +139,17 @@ func TestOwnTLSListener(t *testing.T) {
 }
 
 func TestCheckTLSALPN(t *testing.T) {
-	for _, c := range []struct {
-		port               int
-		forwarded, proxied bool
-		text               string
-	}{
-		{443, false, false, ""},
-		{5000, true, false, ""},
-		{5000, false, false, "the registry has port 5000"},
-		{443, false, true, "a proxy that ends TLS"},
-		{5000, true, true, "a proxy that ends TLS"},
+	for text, serving := range map[string]Serving{
+		"the registry has port 5000": {Port: 5000},
+		"a proxy that ends TLS":      {Port: 443, Forwarded: true, Proxied: true},
+		"a stock image":              {Port: 443, Stock: true},
 	} {
-		err := CheckTLSALPN(c.port, c.forwarded, c.proxied)
-		if c.text == "" {
-			if err != nil {
-				t.Error(err)
-			}
-			continue
+		want(t, serving.CheckTLSALPN(), true, text, "--challenge http-01 or --challenge dns-01")
+	}
+	for _, serving := range []Serving{{Port: 443}, {Port: 5000, Forwarded: true}} {
+		if err := serving.CheckTLSALPN(); err != nil {
+			t.Error(err)
 		}
-		want(t, err, true, c.text, "--challenge http-01 or --challenge dns-01")
 	}
 }
 

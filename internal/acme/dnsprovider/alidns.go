@@ -102,7 +102,8 @@ func (a *alibaba) zoneOf(ctx context.Context, fqdn string) (string, error) {
 		switch {
 		case err == nil:
 			return name, nil
-		case errors.As(err, &r) && strings.HasPrefix(r.complaint, "InvalidDomainName"):
+		case errors.As(err, &r) && (strings.HasPrefix(r.complaint, "InvalidDomainName") || strings.HasPrefix(r.complaint, "IncorrectDomainUser")):
+			// A subdomain that is no zone, or another's.
 		default:
 			return "", err
 		}
