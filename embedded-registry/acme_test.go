@@ -1,12 +1,10 @@
 package embeddedregistry
 
 import (
-	"bufio"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,9 +104,8 @@ func TestACMEChallengeServesNoRequest(t *testing.T) {
 	if _, err := fmt.Fprint(c, "GET /v2/ HTTP/1.1\r\nHost: registry.test\r\n\r\n"); err != nil {
 		return // closed already
 	}
-	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
-		text, _ := io.ReadAll(resp.Body)
-		t.Errorf("answered %s %s", resp.Status, text)
+	if answer, err := io.ReadAll(c); len(answer) > 0 {
+		t.Errorf("answered %s (%v)", answer, err)
 	}
 }
 

@@ -234,7 +234,7 @@ func (s *session) revoke(certPEM, keyPEM []byte) error {
 		}
 		return s.core.Certificates.Revoke(message)
 	}
-	var err error = fault.Usage("restore the file of ACME accounts, or give the certificate's key", "nobody here may revoke the certificate")
+	err := fault.Usage("restore the file of ACME accounts, or give the certificate's key", "nobody here may revoke the certificate")
 	if ours := s.book[s.o.directory()]; ours.URI != "" {
 		if err = by(ours); isProblem(err, "alreadyRevoked") {
 			return nil

@@ -124,5 +124,5 @@ func (s *session) dateOf(err error) (time.Time, bool) {
 	}
 	resp.Body.Close()
 	date, err := http.ParseTime(resp.Header.Get("Date"))
-	return date, err == nil && date.Sub(time.Now()).Abs() >= clockWrong
+	return date, err == nil && time.Until(date).Abs() >= clockWrong
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,7 +25,7 @@ const alpnProtocol = "acme-tls/1"
 // serverName is what a validator calls a name in its handshake: an address by its
 // name in the reverse zone (RFC 8738, 6).
 func serverName(name string) (string, error) {
-	if _, err := netip.ParseAddr(name); err != nil {
+	if net.ParseIP(name) == nil {
 		return strings.ToLower(name), nil
 	}
 	reverse, err := dns.ReverseAddr(name)

@@ -57,12 +57,11 @@ func throughItsPaces(t *testing.T, name string, pairs []string, values func(fqdn
 	has := func(domain string, auths ...string) {
 		t.Helper()
 		var want []string
-		fqdn := ""
 		for _, auth := range auths {
 			info := dns01.GetChallengeInfo(domain, auth)
 			want = append(want, info.Value)
 		}
-		fqdn = "_acme-challenge." + domain + "."
+		fqdn := "_acme-challenge." + domain + "."
 		got := values(fqdn)
 		slices.Sort(got)
 		slices.Sort(want)
