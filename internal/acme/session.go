@@ -62,7 +62,7 @@ func connect(ctx context.Context, o Options) (*session, error) {
 	if o.Say == nil {
 		o.Say = func(string) {}
 	}
-	return &session{ctx: ctx, o: o, book: accounts, wire: &wire{ctx: ctx, next: transport, timeout: o.Timeout, wait: o.wait}}, nil
+	return &session{ctx: ctx, o: o, book: accounts, wire: &wire{ctx: ctx, next: transport, timeout: o.Timeout, wait: o.wait, say: o.Say}}, nil
 }
 
 // client is a new one each time: lego changes the one it gets.

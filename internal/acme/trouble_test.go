@@ -112,7 +112,12 @@ func TestSilentCA(t *testing.T) {
 	o, asked := ca(t, func(http.ResponseWriter, *http.Request) { <-release })
 	t.Cleanup(func() { close(release) })
 	o.Timeout = 50 * time.Millisecond
+	var told story
+	o.Say = told.say
 	_, err := Obtain(t.Context(), o)
+	if got := strings.Count(told.String(), "no answer within 50ms; trying again in "); got != attempts-1 {
+		t.Errorf("told %d times: %s", got, &told)
+	}
 	want(t, err, false, "no answer within 50ms", "curl -v")
 	if got := asked.Load(); got != attempts {
 		t.Errorf("asked %d times", got)

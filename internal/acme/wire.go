@@ -33,6 +33,7 @@ type wire struct {
 	next    *http.Transport
 	timeout time.Duration
 	wait    func(context.Context, time.Duration) error
+	say     func(string)
 
 	mu         sync.Mutex
 	retryAfter time.Duration // of the last answer, 0 for none
@@ -63,6 +64,10 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 			w.note(resp, err)
 			return resp, err
 		}
+		if err == nil {
+			err = errors.New("HTTP " + resp.Status)
+		}
+		w.say(fmt.Sprintf("%s: %v; trying again in %s", req.URL.Host, err, pause))
 		if err := w.wait(w.ctx, pause); err != nil {
 			return nil, err
 		}
