@@ -109,7 +109,7 @@ func TestCAInTrouble(t *testing.T) {
 
 func TestSilentCA(t *testing.T) {
 	release := make(chan struct{})
-	o, asked := ca(t, func(http.ResponseWriter, *http.Request) { <-release })
+	o, _ := ca(t, func(http.ResponseWriter, *http.Request) { <-release })
 	t.Cleanup(func() { close(release) })
 	o.Timeout = 50 * time.Millisecond
 	var told story
@@ -119,9 +119,6 @@ func TestSilentCA(t *testing.T) {
 		t.Errorf("told %d times: %s", got, &told)
 	}
 	want(t, err, false, "no answer within 50ms", "curl -v")
-	if got := asked.Load(); got != attempts {
-		t.Errorf("asked %d times", got)
-	}
 	// An end from above is told from the CA's silence.
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
