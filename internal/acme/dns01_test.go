@@ -172,7 +172,7 @@ controls { };
 key "regctl" { algorithm hmac-sha256; secret %q; };
 zone %q { type primary; file "zone"; allow-update { key regctl; }; };
 `, dir, port, addr, key, zone)
-	text := fmt.Sprintf("$TTL 1\n@ SOA ns1 admin 1 3600 600 86400 1\n@ NS ns1\nns1 A %s\n@ A %[1]s\nb A %[1]s\n", addr)
+	text := fmt.Sprintf("$TTL 1\n@ SOA ns1 admin 1 3600 600 86400 1\n@ NS ns1\n@ A %s\nns1 A %[1]s\nb A %[1]s\n", addr)
 	for name, data := range map[string]string{"named.conf": config, "zone": text} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
 			t.Fatal(err)
