@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -21,10 +20,9 @@ import (
 
 // newHandler puts around the app what NewRegistry would: a 200 for "/", health,
 // panics and the access log. None of it wraps the ResponseWriter but the access log.
-func newHandler(app *handlers.App, config *configuration.Configuration, configPath string, log io.Writer) (http.Handler, error) {
+func newHandler(app *handlers.App, config *configuration.Configuration, ctl string, log io.Writer) (http.Handler, error) {
 	h := alive(batched(wideUploads(app)))
-	if configPath != "" {
-		ctl := filepath.Join(filepath.Dir(configPath), "ctl")
+	if ctl != "" {
 		canary, err := newCanary(ctl, config)
 		if err != nil {
 			return nil, err

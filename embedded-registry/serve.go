@@ -22,6 +22,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/distribution/distribution/v3/configuration"
@@ -71,7 +72,7 @@ func Serve(ctx context.Context, o Options) error {
 	ensureSecret(config)
 	tuneGC()
 
-	tlsConfig, err := newTLS(config.HTTP.TLS)
+	tlsConfig, err := newTLS(config.HTTP.TLS, ctlOf(o.ConfigPath))
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	handler, err := newHandler(app, config, o.ConfigPath, logOut)
+	handler, err := newHandler(app, config, ctlOf(o.ConfigPath), logOut)
 	if err != nil {
 		return errors.Join(err, app.Shutdown())
 	}
@@ -131,6 +132,14 @@ func run(ctx context.Context, server *http.Server, ln net.Listener, drain time.D
 		return err
 	}
 	return nil
+}
+
+// ctlOf is where a registry with that config.yml is told things while it runs.
+func ctlOf(configPath string) string {
+	if configPath == "" {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(configPath), "ctl")
 }
 
 func drainTimeout(config *configuration.Configuration) time.Duration {

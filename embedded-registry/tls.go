@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"os"
+	"path/filepath"
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/sirupsen/logrus"
@@ -36,8 +37,9 @@ var clientAuthTypes = map[configuration.ClientAuth]tls.ClientAuthType{
 	configuration.ClientAuthRequireAndVerifyClientCert: tls.RequireAndVerifyClientCert,
 }
 
-// newTLS returns nil for a registry over plain HTTP. c has passed checkHTTP.
-func newTLS(c configuration.TLS) (*tls.Config, error) {
+// newTLS returns nil for a registry over plain HTTP. c has passed checkHTTP. ctl is
+// where a running registry is told things, "" for nowhere.
+func newTLS(c configuration.TLS, ctl string) (*tls.Config, error) {
 	if c.Certificate == "" {
 		return nil, nil
 	}
@@ -49,6 +51,9 @@ func newTLS(c configuration.TLS) (*tls.Config, error) {
 		MinVersion:     tlsVersions[c.MinimumTLS],
 		GetCertificate: pair.get,
 		CipherSuites:   defaultCipherSuites,
+	}
+	if ctl != "" {
+		answerACME(t, filepath.Join(ctl, "acme"))
 	}
 	if len(c.CipherSuites) > 0 {
 		if t.MinVersion > tls.VersionTLS12 {

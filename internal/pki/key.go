@@ -23,6 +23,18 @@ func KeyTypes() []string {
 	return []string{"ecdsa256", "ecdsa384", "rsa2048", "rsa4096", "ed25519"}
 }
 
+// NewKey makes a key of one of KeyTypes, "" being the first, and its PEM (PKCS#8).
+func NewKey(kind string) (key crypto.Signer, keyPEM []byte, err error) {
+	if key, err = newKey(kind); err != nil {
+		return nil, nil, err
+	}
+	keyPEM, err = encodeKey(key)
+	return key, keyPEM, err
+}
+
+// ParseKey reads the first private key of a PEM file: PKCS#8, PKCS#1 or SEC 1.
+func ParseKey(data []byte) (crypto.Signer, error) { return parseKey(data) }
+
 func newKey(kind string) (crypto.Signer, error) {
 	switch kind {
 	case "", "ecdsa256":
