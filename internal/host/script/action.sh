@@ -4,6 +4,7 @@ act() {
 	name=${path%% *} arg=
 	case $path in *' '*) arg=${path#* } ;; esac
 	err= note=
+	out # this may take long
 	case $name in
 	reload-dockerd) reload ;;
 	restart-service) restart ;;

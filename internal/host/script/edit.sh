@@ -48,8 +48,8 @@ tellrecord() {
 	read -r t <"$R/meta"
 	if [ -e "$R/other" ]; then j=1; else j=0; fi
 	say record "$j" "$t"
-	while IFS= read -r line; do printf 'part %s\n' "$line"; done <"$R/parts"
-	while IFS= read -r line; do printf 'left %s\n' "$line"; done <"$R/left"
+	while IFS= read -r t; do line "part $t"; done <"$R/parts"
+	while IFS= read -r t; do line "left $t"; done <"$R/left"
 }
 
 # makeundo makes the folders down to U and notes those it made.

@@ -14,17 +14,17 @@ loadledger() {
 # tellledger answers with the ledger.
 tellledger() {
 	loadledger
-	printf %s "${L#"$nl"}"
+	O=$O${L#"$nl"}
 	say ledger
 }
 
-# records prints a line for each part of ours in a file of somebody else.
+# records answers with a line for each part of ours in a file of somebody else.
 records() {
 	for R in "$U"/*/; do
 		{ IFS= read -r t <"$R/name"; } 2>/dev/null || continue
 		h=-
-		while IFS= read -r line; do h=$line; done <"$R/left"
-		while IFS= read -r line; do printf '%s\n' "edit $line $h $t"; done <"$R/parts"
+		while IFS= read -r j; do h=$j; done <"$R/left"
+		while IFS= read -r j; do line "edit $j $h $t"; done <"$R/parts"
 	done
 }
 

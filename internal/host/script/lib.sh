@@ -7,7 +7,7 @@ export PATH LC_ALL
 umask 077
 nl='
 '
-stop= late= latemode= failed= changed=' ' synced= new= temp= U= K= L= S= P= struck= locked= told= daemons= hashed= hash=
+stop= late= latemode= failed= changed=' ' synced= new= temp= U= K= L= S= P= O= struck= locked= told= daemons= hashed= hash=
 # A pipe that nobody reads is no reason to end in the middle of something either.
 trap 'stop=1' TERM INT HUP PIPE
 trap finish EXIT
@@ -22,8 +22,15 @@ else
 	encode='openssl base64' decode='openssl base64 -d'
 fi
 
-# say prints a line that the other side listens to.
-say() { printf '%s %s\n' "$M" "$*" || exit 1; }
+# say answers with a line that the other side listens to, line with one of a text. They
+# are sent together: each piece is work for the sshd between us.
+say() { O="$O$M $*$nl"; }
+line() { O=$O$1$nl; }
+
+out() {
+	[ -z "$O" ] || printf %s "$O" || exit 1
+	O=
+}
 
 # block reads $1 lines into d.
 block() {

@@ -95,12 +95,20 @@ identify() {
 tell() {
 	say "$2" "$e" "$mode" "$uid" "$gid" "$foreign"
 	case $e$1:$foreign in
-	1link:) readlink -n "$p" | $encode ;;
-	1credential:) printf %s "$C" | $encode ;;
+	1link:)
+		out
+		readlink -n "$p" | $encode
+		;;
+	1credential:)
+		out
+		printf %s "$C" | $encode
+		;;
 	1file: | 1edit: | 1source:)
 		# What was told a moment ago is not told again.
 		if [ "$p" = "$told" ]; then say again
-		elif [ -s "$p" ]; then $encode <"$p"
+		elif [ -s "$p" ]; then
+			out
+			$encode <"$p"
 		fi
 		told=$p
 		;;

@@ -20,6 +20,7 @@ while IFS= read -r cmd; do
 		settle
 		finish
 		say end
+		out
 		failed= stop= changed=' ' daemons=
 		;;
 	*) exit 1 ;;

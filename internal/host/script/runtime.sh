@@ -11,7 +11,7 @@ about() {
 	machine) machine ;;
 	ledger)
 		loadledger
-		printf %s "${L#"$nl"}"
+		O=$O${L#"$nl"}
 		records
 		;;
 	docker-info)
@@ -28,7 +28,7 @@ daemons() {
 	[ -z "$daemons" ] || return 0
 	daemons=$nl
 	for j in /proc/[0-9]*/comm; do
-		{ IFS= read -r comm <"$j"; } 2>/dev/null || continue
+		IFS= read -r comm <"$j" || continue
 		case $comm in
 		dockerd | containerd | k3s | k3s-* | rke2 | buildkitd | crio) ;;
 		*) continue ;;
@@ -36,7 +36,7 @@ daemons() {
 		j=${j%/comm}
 		[ "$j/ns/mnt" -ef /proc/self/ns/mnt ] || continue
 		daemons=$daemons$comm\ ${j#/proc/}$nl
-	done
+	done 2>/dev/null
 }
 
 # pid sets pid to that of the daemon called $1: the main one where there are several.
@@ -56,18 +56,16 @@ pid() {
 # arguments sets args to those of the process $1, one a line.
 arguments() { args=$(tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null); }
 
-# each prints "$1 line" for each line of $2.
+# each answers with "$1 line" for each line of $2.
 each() {
 	old=$IFS IFS=$nl
 	set -f
-	for line in $2; do printf '%s %s\n' "$1" "$line"; done
+	for j in $2; do line "$1 $j"; done
 	set +f
 	IFS=$old
 }
 
-line() { printf '%s\n' "$*"; }
-
-# machine prints what there is to know of this machine, "key value" a line.
+# machine answers with what there is to know of this machine, "key value" a line.
 machine() {
 	line "uid ${me%:*}"
 	line "gid ${me#*:}"
@@ -79,9 +77,9 @@ machine() {
 	[ -z "$home" ] || line "login-home $home"
 	for j in /etc/os-release /usr/lib/os-release; do
 		[ -r "$j" ] || continue
-		while IFS= read -r line; do
-			case $line in
-			ID=* | ID_LIKE=* | VERSION_ID=*) line "os-release $line" ;;
+		while IFS= read -r t; do
+			case $t in
+			ID=* | ID_LIKE=* | VERSION_ID=*) line "os-release $t" ;;
 			esac
 		done <"$j"
 		break
@@ -94,10 +92,8 @@ machine() {
 	line "arch $t"
 	[ ! -d /run/systemd/system ] || line 'init systemd'
 	[ ! -e /sys/fs/selinux/enforce ] || line 'selinux on'
-	for j in docker dockerd podman buildah skopeo containerd nerdctl ctr crictl crio k3s rke2 buildctl buildkitd \
-		curl openssl wget update-ca-certificates update-ca-trust trust; do
-		if command -v "$j" >/dev/null 2>&1; then tool; fi
-	done
+	tools docker dockerd podman buildah skopeo containerd nerdctl ctr crictl crio k3s rke2 buildctl buildkitd \
+		curl openssl wget update-ca-certificates update-ca-trust trust
 	for j in /var/run/docker.sock "/run/user/${SUDO_UID:-${me%:*}}/docker.sock" /run/containerd/containerd.sock \
 		/run/k3s/containerd/containerd.sock /run/podman/podman.sock /run/crio/crio.sock /run/buildkit/buildkitd.sock; do
 		[ ! -S "$j" ] || line "socket $j"
@@ -128,15 +124,26 @@ loginuser() {
 	[ -n "$home" ] || [ -n "$SUDO_USER" ] || home=$HOME
 }
 
-# tool prints where on the path j is.
-tool() {
+# tools answers with where on the path those are that are there.
+tools() {
+	k=
 	old=$IFS IFS=:
 	set -f
 	for t in $PATH; do
-		if [ -x "$t/$j" ] && [ ! -d "$t/$j" ]; then
-			printf 'tool %s %s\n' "$j" "$t/$j"
-			break
-		fi
+		# Where /bin and /sbin are links they hold nothing new.
+		case $t:$k in
+		/bin:* | /sbin:*) [ ! -L "$t" ] || continue ;;
+		*:*":$t:"*) continue ;;
+		esac
+		k=$k:$t:
+	done
+	for j in "$@"; do
+		for t in $k; do
+			if [ -n "$t" ] && [ -x "$t/$j" ] && [ ! -d "$t/$j" ]; then
+				line "tool $j $t/$j"
+				break
+			fi
+		done
 	done
 	set +f
 	IFS=$old
