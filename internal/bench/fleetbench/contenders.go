@@ -90,7 +90,8 @@ func (b *bench) disconnectAnsible() error {
 		return err
 	}
 	for _, socket := range sockets {
-		if out, err := exec.Command("ssh", "-F", "none", "-o", "ControlPath="+socket, "-O", "exit", "any").CombinedOutput(); err != nil {
+		out, err := exec.Command("ssh", "-F", "none", "-o", "ControlPath="+socket, "-O", "exit", "any").CombinedOutput()
+		if _, gone := os.Stat(socket); err != nil && gone == nil {
 			return fmt.Errorf("end %s: %w\n%s", socket, err, out)
 		}
 	}

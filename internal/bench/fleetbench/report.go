@@ -21,15 +21,15 @@ const cpuLimit = 4 * time.Millisecond
 // report prints medians, and the ratios of the same round to each other.
 func (b *bench) report(rows []*row) {
 	fmt.Printf("\none CA file on %d hosts, medians of %d rounds\n", b.hosts, b.rounds)
-	fmt.Printf("%-28s %11s %11s %11s   %s\n", "", "", "CPU a host:", "", "regctl takes so many")
-	fmt.Printf("%-28s %11s %11s %11s   %s\n", "", "wall", "client", "sshd's", "times as long")
+	fmt.Printf("%-28s %11s %11s %11s   %s\n", "", "", "CPU a host:", "", "regctl takes so many times as much")
+	fmt.Printf("%-28s %11s %11s %11s   %s\n", "", "wall", "client", "sshd's", "CPU and as long")
 	for _, r := range rows {
 		var walls, cpus, theirs []time.Duration
 		for _, c := range r.costs {
 			walls, cpus = append(walls, c.wall), append(cpus, c.cpu/time.Duration(b.hosts))
 			theirs = append(theirs, c.hosts/time.Duration(b.hosts))
 		}
-		fmt.Printf("%-28s %8.0f ms %8.2f ms %8.1f ms", r.name, ms(median(walls)), ms(median(cpus)), ms(median(theirs)))
+		fmt.Printf("%-28s %8.0f ms %8.2f ms %8s ms", r.name, ms(median(walls)), ms(median(cpus)), known(ms(median(theirs))))
 		if r.name == ours {
 			fmt.Printf("   CPU limit %.0f ms: %s\n", ms(cpuLimit), verdict(median(cpus) <= cpuLimit))
 			continue
@@ -38,19 +38,34 @@ func (b *bench) report(rows []*row) {
 	}
 }
 
-// ratio compares regctl with a row, for its own second run the other way round.
+// known leaves out what was not measured.
+func known(n float64) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f", n)
+}
+
+// ratio compares regctl with a row, for its own second run the other way round: by the
+// CPU of both sides, which other load on the machine changes little, and by the clock.
 func ratio(first, r *row) string {
-	var ratios []float64
-	for i, c := range r.costs {
-		one, other := first.costs[i].wall, c.wall
+	var walls, cpus []float64
+	for i, other := range r.costs {
+		one := first.costs[i]
 		if strings.HasPrefix(r.name, ours) {
 			one, other = other, one
 		}
-		ratios = append(ratios, float64(one)/float64(other))
+		walls = append(walls, float64(one.wall)/float64(other.wall))
+		if one.hosts > 0 && other.hosts > 0 {
+			cpus = append(cpus, float64(one.cpu+one.hosts)/float64(other.cpu+other.hosts))
+		}
 	}
-	text := fmt.Sprintf("%.3f (%.3f to %.3f)", median(ratios), slices.Min(ratios), slices.Max(ratios))
+	text := fmt.Sprintf("%5s  %.3f (%.3f to %.3f)", "-", median(walls), slices.Min(walls), slices.Max(walls))
+	if len(cpus) > 0 {
+		text = fmt.Sprintf("%5.2f%s", median(cpus), text[5:])
+	}
 	if limit, ok := limits()[r.name]; ok {
-		text += fmt.Sprintf(", limit %.3f: %s", limit, verdict(median(ratios) <= limit))
+		text += fmt.Sprintf(", limit %.3f: %s", limit, verdict(median(walls) <= limit))
 	}
 	return text
 }
