@@ -31,6 +31,7 @@ func TestScripts(t *testing.T) {
 		Condition:   condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"appendto":   appendTo,
+			"certs":      makeCerts,
 			"eventually": eventually,
 			"freeport":   freePort,
 			"gone":       gone,

@@ -173,7 +173,7 @@ func CheckAnchor(chainPEM, caPEM []byte, now time.Time) error {
 		return nil
 	}
 	if now.After(anchors[0].NotAfter) {
-		return fault.Usage("get a new one; or set this machine's clock, if that is wrong", "%s expired on %s", anchors[0].Subject, stamp(anchors[0].NotAfter))
+		return fault.Usage("get a new one; or set this machine's clock, if that is wrong", "%s expired on %s", anchors[0].Subject, Stamp(anchors[0].NotAfter))
 	}
 	top := chain[len(chain)-1]
 	return fault.Usage("give the CA that "+top.Subject.String()+" leads to, and every intermediate between them in the certificate's file: it was issued by "+top.Issuer.String(),

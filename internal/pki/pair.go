@@ -17,7 +17,7 @@ import (
 func CheckPair(certPEM, keyPEM []byte, hosts []string, now time.Time) error {
 	chain, err := certs(certPEM)
 	if err != nil {
-		return err
+		return swapped(certPEM, keyPEM, err)
 	}
 	if holdsKey(certPEM) {
 		return keyInside()
@@ -84,9 +84,9 @@ func checkDates(chain []*x509.Certificate, now time.Time) error {
 		}
 		switch {
 		case now.After(cert.NotAfter):
-			return fault.Usage("get a new one; or set this machine's clock, if that is wrong", "the certificate %s expired on %s", cert.Subject, stamp(cert.NotAfter))
+			return fault.Usage("get a new one; or set this machine's clock, if that is wrong", "the certificate %s expired on %s", cert.Subject, Stamp(cert.NotAfter))
 		case now.Before(cert.NotBefore):
-			return fault.Usage("set this machine's clock, or wait", "the certificate %s is not valid before %s, and it is %s here", cert.Subject, stamp(cert.NotBefore), stamp(now))
+			return fault.Usage("set this machine's clock, or wait", "the certificate %s is not valid before %s, and it is %s here", cert.Subject, Stamp(cert.NotBefore), Stamp(now))
 		}
 	}
 	return nil
