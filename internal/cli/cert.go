@@ -11,6 +11,6 @@ func newCert(a *app) *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newCertShow(a), newCertExport(a))
+	cmd.AddCommand(newCertShow(a), newCertRenew(a), newCertExport(a))
 	return cmd
 }

@@ -17,6 +17,8 @@ import (
 type broughtPair struct {
 	spec  spec.Spec
 	place Place
+	// renewal leaves the CA alone: another one is for apply, and for every client.
+	renewal bool
 }
 
 func (b broughtPair) Name() string { return "own certificate" }
@@ -107,6 +109,10 @@ func (b broughtPair) planCA(seen host.Facts, pair pki.Pair, change step.Change) 
 	}
 	if err := pki.CheckAnchor(pair.Chain, ca.Data, b.place.Now); err != nil {
 		return change, fmt.Errorf("%s: %w", b.spec.TLS.CACert, err)
+	}
+	if b.renewal && !bytes.Equal(placed.Data, ca.Data) {
+		return change, fault.Fail("regctl apply places it; then every client must be told to trust it",
+			"%s is another CA than %s, which clients trust", b.spec.TLS.CACert, b.placedCA().Path)
 	}
 	if !bytes.Equal(placed.Data, ca.Data) {
 		change.Items = append(change.Items, step.Item{Target: b.placedCA().Path, Action: action(placed), Diff: "(from " + b.spec.TLS.CACert + ")"})

@@ -72,6 +72,7 @@ func processHandlers() map[host.Kind]host.Handler {
 		engine.KindUnit:    engine.Systemd{},
 		engine.KindCrontab: engine.Crontab{},
 		engine.KindReady:   engine.Ready{},
+		engine.KindServed:  engine.Served{},
 	}
 }
 

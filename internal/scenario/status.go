@@ -45,6 +45,8 @@ type StatusTLS struct {
 	NotAfter      *time.Time `json:"notAfter"`
 	SANs          []string   `json:"sans"`
 	CAFingerprint string     `json:"caFingerprint"` // SHA-256, of certs/ca.crt
+	RenewAfter    *time.Time `json:"renewAfter,omitempty"`
+	LastRenewal   *Attempt   `json:"lastRenewal,omitempty"` // since the certificate in use was made
 }
 
 // StatusAuth is who may come in.
@@ -79,7 +81,7 @@ func (r *Registry) Status(ctx context.Context) (Status, error) {
 		s.Auth.Mode = mode
 	}
 	r.describeTLS(&s.TLS)
-	s.Warnings = r.strangeAddresses()
+	s.Warnings = append(r.strangeAddresses(), r.renewalWarnings(&s.TLS)...)
 	site, err := openRuntime(ctx, r)
 	if err != nil {
 		return s, err
@@ -126,11 +128,8 @@ func (r *Registry) describeTLS(t *StatusTLS) {
 	if err != nil {
 		return
 	}
-	t.NotAfter = &info.NotAfter
-	t.SANs = append(t.SANs, info.DNSNames...)
-	for _, ip := range info.IPs {
-		t.SANs = append(t.SANs, ip.String())
-	}
+	renew := info.RenewAfter()
+	t.NotAfter, t.RenewAfter, t.SANs = &info.NotAfter, &renew, info.SANs()
 }
 
 // CAFingerprint is that of certs/ca.crt, or "".
