@@ -71,7 +71,7 @@ func (a *app) renew(ctx context.Context, o renewOptions) error {
 // attempt renews if that is due, and has it noted how it went.
 func (a *app) attempt(ctx context.Context, r *scenario.Registry, force bool) (changed bool, err error) {
 	planned, err := a.planRenewal(ctx, r, force)
-	if err == nil && planned.Empty() && !r.FailedBefore() || errors.Is(err, scenario.ErrNoRenewal) {
+	if err == nil && planned.Empty() && !r.FailedBefore() && !r.Unfinished() || errors.Is(err, scenario.ErrNoRenewal) {
 		return false, err
 	}
 	if locked := r.Lock(ctx, a.flag.lockTimeout, "regctl cert renew"); locked != nil {

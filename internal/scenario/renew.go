@@ -41,8 +41,7 @@ func (r *Registry) ConnectForRenewal(ctx context.Context) (err error) {
 		place = dockerPlace(r.Dir)
 	}
 	place.UID, place.GID = r.state.UID, r.state.GID
-	_, journal := os.Stat(r.Dir.Journal())
-	if r.Spec.Runtime == spec.RuntimeProcess || r.Spec.Image == "" && journal != nil {
+	if r.Spec.Runtime == spec.RuntimeProcess || r.Spec.Image == "" && !r.Unfinished() {
 		r.site = &site{host: host.NewLocal(withOurs(nil)), place: place}
 		return nil
 	}
@@ -53,11 +52,19 @@ func (r *Registry) ConnectForRenewal(ctx context.Context) (err error) {
 	return err
 }
 
+// Unfinished reports whether a command was killed at its work, or is at it now.
+func (r *Registry) Unfinished() bool {
+	_, err := os.Stat(r.Dir.Journal())
+	return err == nil
+}
+
 // PlanRenewal plans what a renewal would do now: nothing while it is not due and
 // force is not set. What is due for apply alone is not done.
 func (r *Registry) PlanRenewal(ctx context.Context, force bool) (step.Planned, error) {
-	endpoint := ownEndpoint(r.Spec)
-	now, unreachable := endpoint.Chain(ctx)
+	now, unreachable := ownEndpoint(r.Spec).Chain(ctx)
+	disk, _ := readFile(r.chainPath())
+	// After a kill the swap is done, and not what comes after it.
+	stale := now != nil && disk != nil && !engine.SameLeaf(now, disk)
 	return r.unlocking(ctx, func() (step.Planned, error) {
 		p := r.site.place
 		p.Now = time.Now()
@@ -68,10 +75,14 @@ func (r *Registry) PlanRenewal(ctx context.Context, force bool) (step.Planned, e
 			list = []step.Step{renewedLeaf{certificates{r.Spec, p}, force}}
 		}
 		if r.Spec.Image != "" {
-			list = append(list, r.reloadStock(now)...)
+			list = append(list, r.reloadStock(stale)...)
 		}
 		if unreachable == nil {
-			list = append(list, served(r.Spec, p))
+			wait := served(r.Spec, p)
+			if stale {
+				wait.After = nil
+			}
+			list = append(list, wait)
 		}
 		return step.Plan(ctx, r.site.host, append(list, retired{p}))
 	})
@@ -79,9 +90,9 @@ func (r *Registry) PlanRenewal(ctx context.Context, force bool) (step.Planned, e
 
 // reloadStock restarts a stock registry, which loads its certificate once, when the
 // pair changes; at once if it serves now what is not on disk any more.
-func (r *Registry) reloadStock(now []byte) []step.Step {
+func (r *Registry) reloadStock(stale bool) []step.Step {
 	restart := restartIf{power: power{r.site.runs, r.site.want, host.Restart, r.site.isRunning}, only: []host.Ref{currentLink(r.site.place)}}
-	if disk, _ := readFile(r.chainPath()); now != nil && disk != nil && !engine.SameLeaf(now, disk) {
+	if stale {
 		restart.only = nil
 	}
 	return []step.Step{restart, engine.WaitStep{Endpoint: ownEndpoint(r.Spec), Container: r.site.runs.Path, After: []host.Ref{r.site.runs}}}

@@ -110,7 +110,7 @@ func finishOne(ctx context.Context, h host.Host, op host.Op, original host.Fact,
 	}
 	var failed error
 	if forward && isPlain(op.Kind) && now.Hash() == original.Hash() {
-		op.Before = host.AnyBefore // it has just been looked at
+		op.Before, op.OnlyIf = host.AnyBefore, nil // both have just been looked at
 		_, failed = h.Do(ctx, []host.Op{op})
 		if now, err = look(ctx, h, op.Ref); err != nil {
 			return r, errors.Join(failed, err)

@@ -44,7 +44,8 @@ func TestRecover(t *testing.T) {
 		op(file("open"), host.Create, fact("open")),
 		op(file("edited"), host.Create, fact("ours")),
 		op(file("old"), host.Remove, host.Fact{}),
-		op(file("perhaps"), host.Create, fact("x"), file("done")),
+		op(file("perhaps"), host.Create, fact("x"), file("open")),
+		op(file("never"), host.Create, fact("x"), box("open")),
 		op(box("made"), host.Create, fact("made")),
 		op(box("changed"), host.Change, fact("new")),
 		op(box("open"), host.Create, fact("open")),
@@ -68,6 +69,7 @@ func TestRecover(t *testing.T) {
 	}
 	for ref, want := range map[host.Ref]string{
 		file("done"): fact("done").Hash(), file("open"): fact("open").Hash(), file("edited"): fact("theirs").Hash(),
+		file("perhaps"): fact("x").Hash(),
 		file("old"): "", box("made"): fact("made").Hash(), box("changed"): fact("new").Hash(),
 	} {
 		r, ok := got[ref.String()]
