@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/scenario"
 	"github.com/regctl/regctl/internal/spec"
@@ -19,6 +20,8 @@ type renewOptions struct{ force, dryRun bool }
 
 func newCertRenew(a *app) *cobra.Command {
 	var o renewOptions
+	var loop engine.LoopOptions
+	var looping bool
 	cmd := &cobra.Command{
 		Use:   "renew",
 		Short: "Renew the certificate of a registry that runs on",
@@ -29,14 +32,30 @@ handshake on, with no restart, which is checked: if it does not, the old one is 
 back. A stock image, which loads its certificate once, is restarted.
 
 The names stay those of the certificate, and clients trust it as before. Names that
-were added to regctl.yaml are for regctl apply.`,
+were added to regctl.yaml are for regctl apply.
+
+init sets up a systemd timer, cron or, where neither is there, a process that does
+this twice a day; regctl status names it. --loop is such a process in the
+foreground: it ends on SIGTERM.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if looping && (o.force || o.dryRun) {
+				return fault.Usage("leave --loop out", "--loop renews what is due, so neither --force nor --dry-run goes with it")
+			}
+			if looping {
+				return a.renewLoop(cmd.Context(), loop)
+			}
 			return settled(func() error { return a.renew(cmd.Context(), o) })
 		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.force, "force", false, "renew it now, due or not")
+	f.BoolVar(&looping, "loop", false, "go on, and renew it whenever that is due")
+	f.DurationVar(&loop.Every, "every", 12*time.Hour, "with --loop: how often to look; a random tenth is added")
+	f.StringVar(&loop.PIDFile, "pid-file", "", "with --loop: note the process's id here")
+	f.BoolVar(&loop.Detached, "detached", false, "started by regctl, which waits for word on descriptor 3")
+	_ = f.MarkHidden("pid-file")
+	_ = f.MarkHidden("detached")
 	f.BoolVar(&o.dryRun, "dry-run", false, "issue in memory, print what would change, and change nothing")
 	return cmd
 }

@@ -145,4 +145,3 @@ func ServesNothing(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
-

@@ -79,7 +79,7 @@ func (r *Registry) Apply(ctx context.Context, planned step.Planned, retain bool)
 	r.state.Phase = statedir.PhaseReady
 	r.state.Name, r.state.Runtime, r.state.TLS = r.Spec.Name, r.Spec.Runtime, r.Spec.TLS.Mode
 	r.state.UID, r.state.GID = r.site.place.UID, r.site.place.GID
-	r.state.Image = r.site.image
+	r.state.Image, r.state.Engine = r.site.image, r.site.engine
 	return r.carryOut(ctx, planned, before, retain)
 }
 

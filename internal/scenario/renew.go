@@ -45,6 +45,15 @@ func (r *Registry) ConnectForRenewal(ctx context.Context) (err error) {
 		r.site = &site{host: host.NewLocal(withOurs(nil)), place: place}
 		return nil
 	}
+	if known, getenv := r.state.Engine, r.getenv; known != "" {
+		// A timer has no environment that would tell.
+		r.getenv = func(name string) string {
+			if name == "DOCKER_HOST" && getenv(name) == "" && getenv("DOCKER_CONTEXT") == "" {
+				return known
+			}
+			return getenv(name)
+		}
+	}
 	r.site, err = openRuntime(ctx, r)
 	if err == nil {
 		r.site.place = place

@@ -35,7 +35,8 @@ type Status struct {
 	TLS           StatusTLS      `json:"tls"`
 	Auth          StatusAuth     `json:"auth"`
 	Clients       []StatusClient `json:"clients"`
-	Reboot        string         `json:"reboot,omitempty"` // what starts it after a reboot
+	Reboot        string         `json:"reboot,omitempty"`  // what starts it after a reboot
+	Renewal       string         `json:"renewal,omitempty"` // what renews its certificate
 	Warnings      []string       `json:"warnings,omitempty"`
 }
 
@@ -95,6 +96,7 @@ func (r *Registry) Status(ctx context.Context) (Status, error) {
 		s.Detail = found.Detail
 	}
 	s.Reboot = site.runtime.RebootCover(ctx)
+	r.describeRenewal(ctx, &s, found.State)
 	switch found.State {
 	case Running:
 		s.State = Running

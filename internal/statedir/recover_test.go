@@ -70,7 +70,7 @@ func TestRecover(t *testing.T) {
 	for ref, want := range map[host.Ref]string{
 		file("done"): fact("done").Hash(), file("open"): fact("open").Hash(), file("edited"): fact("theirs").Hash(),
 		file("perhaps"): fact("x").Hash(),
-		file("old"): "", box("made"): fact("made").Hash(), box("changed"): fact("new").Hash(),
+		file("old"):     "", box("made"): fact("made").Hash(), box("changed"): fact("new").Hash(),
 	} {
 		r, ok := got[ref.String()]
 		if !ok || !r.Changed || r.After != want || !reflect.DeepEqual(r.Before, before[ref]) {
@@ -86,7 +86,7 @@ func TestRecover(t *testing.T) {
 			t.Errorf("%s holds %q, %v", name, data, err)
 		}
 	}
-	for _, name := range []string{"old", "perhaps", "journal", ".regctl-1-0123abcd.tmp"} {
+	for _, name := range []string{"old", "never", "journal", ".regctl-1-0123abcd.tmp"} {
 		if _, err := os.Lstat(d.Join(name)); err == nil {
 			t.Errorf("%s is there", name)
 		}

@@ -32,8 +32,9 @@ type State struct {
 	Name          string `json:"name"`
 	Phase         Phase  `json:"phase"`
 	Runtime       string `json:"runtime,omitempty"`
-	Image         string `json:"image,omitempty"` // reference of the image in use
-	TLS           string `json:"tls,omitempty"`   // tls.mode as applied
+	Image         string `json:"image,omitempty"`  // reference of the image in use
+	TLS           string `json:"tls,omitempty"`    // tls.mode as applied
+	Engine        string `json:"engine,omitempty"` // address of the Docker Engine in use
 	// UID and GID own serve/ and data/, and the registry runs as them.
 	UID int `json:"uid"`
 	GID int `json:"gid"`
