@@ -44,7 +44,7 @@ func TestRenewUnderLoad(t *testing.T) {
 const renewals = 5
 
 func renewUnderLoad(t *testing.T, r *run, sock string, ca []byte) {
-	crew := &crew{run: r, sock: sock}
+	crew := &crew{run: r, sock: sock, roots: x509.NewCertPool()}
 	crew.roots.AppendCertsFromPEM(ca)
 	before := r.life(t)
 	stop := crew.start(t)
@@ -89,7 +89,7 @@ func (r *run) life(t *testing.T) string {
 type crew struct {
 	*run
 	sock    string
-	roots   x509.CertPool
+	roots   *x509.CertPool
 	workers []*worker
 	retries atomic.Int64
 }
@@ -107,7 +107,7 @@ func (c *crew) start(t *testing.T) (stop func()) {
 		raw := &worker{}
 		http := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 			DisableKeepAlives: i%2 == 0,
-			TLSClientConfig:   &tls.Config{RootCAs: &c.roots, ServerName: "registry.test"},
+			TLSClientConfig:   &tls.Config{RootCAs: c.roots, ServerName: "registry.test"},
 		}}
 		raw.once = func(ctx context.Context) error { return c.raw(ctx, raw, http) }
 		raw.anew = http.CloseIdleConnections

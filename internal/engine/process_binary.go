@@ -122,7 +122,7 @@ func (b Binary) copy(ctx context.Context, source, path, id string) error {
 	}
 	if !b.Link || !linkable(source) || os.Link(source, path) != nil {
 		if err := copyFile(source, path); err != nil {
-			return fmt.Errorf("copy %s to %s: %w", source, path, err)
+			return host.Failed("copy "+source+" to", path, err)
 		}
 	}
 	got, err := image.Identity(path)
