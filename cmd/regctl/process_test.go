@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +18,13 @@ import (
 // pidFile FILE: writes the pid of the process that listens on $PORT.
 func pidFile(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strconv.Itoa(listener(ts))), 0o600))
+}
+
+// loopID FILE: writes the pid of the process that renews the registry's certificate.
+func loopID(ts *testscript.TestScript, _ bool, args []string) {
+	var record struct{ PID int }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(engine.LoopPIDFile(ts.Getenv("DIR")))), &record))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strconv.Itoa(record.PID)), 0o600))
 }
 
 // kill9 kills the process that listens on $PORT, and waits until it is gone.

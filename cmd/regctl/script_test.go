@@ -31,6 +31,7 @@ func TestScripts(t *testing.T) {
 		Condition:   condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"appendto":   appendTo,
+			"certs":      makeCerts,
 			"eventually": eventually,
 			"freeport":   freePort,
 			"gone":       gone,
@@ -39,6 +40,7 @@ func TestScripts(t *testing.T) {
 			"oneerror":   oneError,
 			"onejson":    oneJSON,
 			"pid":        pidFile,
+			"loopid":     loopID,
 			"pull":       pullBack,
 			"push":       pushTo,
 			"pushpull":   pushPull,
@@ -79,11 +81,14 @@ func setup(env *testscript.Env, bin string) error {
 	return os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o700)
 }
 
-// condition gives scripts [has:THING], see testenv for the things, and [systemd],
-// whether that would run a process.
+// condition gives scripts [has:THING], see testenv for the things, [systemd], whether
+// that would run a process, and [loop], whether neither it nor cron would renew.
 func condition(cond string) (bool, error) {
-	if cond == "systemd" {
-		return engine.FindSupervision().Systemd, nil
+	switch found := engine.FindSupervision(); cond {
+	case "systemd":
+		return found.Systemd, nil
+	case "loop":
+		return found == engine.Supervision{}, nil
 	}
 	thing, ok := strings.CutPrefix(cond, "has:")
 	if !ok {

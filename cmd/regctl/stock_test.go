@@ -59,11 +59,37 @@ func stockImage(t *testing.T, r *run, image, tls string) {
 		t.Errorf("status does not name the image:\n%s", said)
 	}
 
+	if tls == "selfsigned" {
+		r.stockRenews(t, image)
+		r.pulled(t, "", p)
+	}
+
 	r.must(t, "destroy", "--yes")
 	r.noContainer(t)
 	enginetest.Docker(t, "", "image", "inspect", image) // not ours to remove
 	if _, err := os.Stat(r.dir); !os.IsNotExist(err) {
 		t.Errorf("%s is left: %v", r.dir, err)
+	}
+}
+
+// stockRenews renews the certificate of a stock registry, which loads it once: it is
+// restarted, after that is said.
+func (r *run) stockRenews(t *testing.T, image string) {
+	t.Helper()
+	before := r.started(t, "")
+	said := r.must(t, "cert", "renew", "--force")
+	first, second := strings.Index(said, image+" loads its certificate when it starts: it is restarted"), strings.Index(said, "restarting container")
+	if first < 0 || second < first {
+		t.Errorf("cert renew does not say first that it restarts:\n%s", said)
+	}
+	if after := r.started(t, ""); before.id != after.id || before.at == after.at {
+		t.Errorf("cert renew turned %v into %v, want the same container started again", before, after)
+	}
+	r.must(t, "cert", "show")
+	before = r.started(t, "")
+	r.must(t, "cert", "renew")
+	if after := r.started(t, ""); after != before {
+		t.Error("a renewal that is not due restarted the container")
 	}
 }
 

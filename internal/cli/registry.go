@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/regctl/regctl/internal/scenario"
+	"github.com/regctl/regctl/internal/secret"
 	"github.com/regctl/regctl/internal/statedir"
 	"github.com/regctl/regctl/internal/step"
 )
@@ -60,9 +61,20 @@ type applyOptions struct {
 	retain  bool // leave what a failed run made
 }
 
+// attend has r tell its progress and ask for what only people know.
+func (a *app) attend(r *scenario.Registry) {
+	r.Progress = func(what string) { a.ui.Say("%s", what) }
+	r.Passphrase = func(ctx context.Context, path string, again bool) (secret.String, error) {
+		if again {
+			a.ui.Say("that does not open it")
+		}
+		return a.ui.Secret(ctx, "passphrase of "+path, scenario.UnlockHint(path))
+	}
+}
+
 // apply plans what r needs and does it. It reports whether anything changed.
 func (a *app) apply(ctx context.Context, r *scenario.Registry, o applyOptions) (changed bool, err error) {
-	r.Progress = func(what string) { a.ui.Say("%s", what) }
+	a.attend(r)
 	if err := r.Connect(ctx); err != nil {
 		return false, err
 	}

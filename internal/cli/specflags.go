@@ -34,8 +34,8 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	f.StringVar(&s.bind, "bind", "", "listen on this address alone (default: all, IPv4 and IPv6)")
 
 	f.StringVar(&s.tls, "tls", d.TLS.Mode, "selfsigned (a private CA), files (your own certificate) or none (plain HTTP)")
-	f.StringVar(&s.cert, "cert", "", "with --tls files: the certificate, PEM, leaf first and then its chain")
-	f.StringVar(&s.key, "key", "", "with --tls files: the private key, PEM")
+	f.StringVar(&s.cert, "cert", "", "with --tls files: the certificate and its chain, PEM")
+	f.StringVar(&s.key, "key", "", "with --tls files: the private key, PEM; you are asked for its passphrase if it has one")
 	f.StringVar(&s.caCert, "ca-cert", "", "with --tls files: the CA that clients must trust, when it is not a public one")
 	f.IntVar(&s.certDays, "cert-days", d.TLS.CertDays, "life of the self-signed leaf, in days")
 	f.IntVar(&s.caDays, "ca-days", d.TLS.CADays, "life of the private CA, in days")

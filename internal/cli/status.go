@@ -83,6 +83,9 @@ func printStatus(w io.Writer, s scenario.Status) {
 	if s.Reboot != "" {
 		row("reboot", "%s", s.Reboot)
 	}
+	if s.Renewal != "" {
+		row("renewal", "%s", s.Renewal)
+	}
 	row("directory", "%s", s.Dir)
 }
 

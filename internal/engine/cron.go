@@ -28,8 +28,9 @@ func CronPath(name string) string {
 	}, name)
 }
 
-// CronFile is the content of the file at CronPath(name).
-func CronFile(name, exe, dir string) ([]byte, error) {
+// CronFile is the content of the file at CronPath(name): lines as CronBoot and
+// CronRenew make them.
+func CronFile(name string, lines ...string) ([]byte, error) {
 	text, err := templates.FS.ReadFile("cron.tmpl")
 	if err != nil {
 		return nil, err
@@ -39,11 +40,14 @@ func CronFile(name, exe, dir string) ([]byte, error) {
 		return nil, err
 	}
 	var out bytes.Buffer
-	err = tmpl.Execute(&out, map[string]string{"Name": name, "Line": "@reboot root " + bootCommand(exe, dir)})
+	err = tmpl.Execute(&out, map[string]any{"Name": name, "Lines": lines})
 	return out.Bytes(), err
 }
 
-// CronLine is our line in a user's crontab.
+// CronBoot is the line that has root start the registry of dir at boot.
+func CronBoot(exe, dir string) string { return "@reboot root " + bootCommand(exe, dir) }
+
+// CronLine is the same in a user's crontab.
 func CronLine(name, exe, dir string) string {
 	return "@reboot " + bootCommand(exe, dir) + " " + cronMark(name)
 }
@@ -58,10 +62,26 @@ func BootLog(dir string) string { return filepath.Join(dir, "boot.log") }
 // cron would mail it. A percent sign is a line end to cron unless escaped
 // (crontab(5)), also within quotes.
 func bootCommand(exe, dir string) string {
-	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-	command := quote(exe) + " start --dir " + quote(dir) + " >" + quote(BootLog(dir)) + " 2>&1"
-	return strings.ReplaceAll(command, "%", `\%`)
+	return cronCommand(BootLog(dir), exe, "start", "--dir", dir)
 }
+
+// cronCommand is a command line for cron whose output goes to a file.
+func cronCommand(log string, argv ...string) string {
+	words := make([]string, len(argv))
+	for i, word := range argv {
+		words[i] = word
+		if strings.Trim(word, cronPlain) != "" {
+			words[i] = cronQuote(word)
+		}
+	}
+	words[0] = cronQuote(argv[0])
+	return strings.ReplaceAll(strings.Join(words, " ")+" >"+cronQuote(log)+" 2>&1", "%", `\%`)
+}
+
+// cronPlain are characters that need no quotes.
+const cronPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
+func cronQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // Crontab is the host.Handler of KindCrontab. It leaves every other line as it
 // is, and removes a crontab that has become empty.

@@ -44,7 +44,7 @@ func TestCronReboot(t *testing.T) {
 	if err := os.WriteFile(exe, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	text, err := CronFile("registry", exe, dir)
+	text, err := CronFile("registry", CronBoot(exe, dir))
 	if err != nil {
 		t.Fatal(err)
 	}

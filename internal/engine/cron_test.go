@@ -8,7 +8,7 @@ import (
 
 func TestCronGolden(t *testing.T) {
 	for name, dir := range map[string]string{"registry.cron": "/var/lib/regctl/registry", "odd.cron": "/srv/100% o'clock"} {
-		text, err := CronFile("registry", dir+"/bin/regctl", dir)
+		text, err := CronFile("registry", CronBoot(dir+"/bin/regctl", dir), renewed(dir).CronLines()[0])
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,13 +38,22 @@ func canonical(v any) []byte {
 	return bytes.TrimSpace(out.Bytes())
 }
 
-// Processes is the host.Handler of KindProcess. A process is found again by the
+// Processes is the host.Handler of KindProcess and KindLoop. A process is found again by the
 // pid file that it wrote itself, before it served anything: a regctl that was
 // killed half-way through a start leaves a process that the next one finds.
 type Processes struct {
 	// Drain is how long a process may go on with its requests after SIGTERM
 	// before it is killed.
 	Drain time.Duration
+	// Loop says that it is about the one that renews: the handler of KindLoop.
+	Loop bool
+}
+
+func (h Processes) pidFile(dir string) string {
+	if h.Loop {
+		return LoopPIDFile(dir)
+	}
+	return PIDFile(dir)
 }
 
 // PIDFile is where the process of the registry in dir notes who it is.
@@ -52,7 +61,7 @@ func PIDFile(dir string) string { return filepath.Join(dir, "process.pid") }
 
 // Look reports the process of the registry in dir, if it runs.
 func (h Processes) Look(_ context.Context, dir string) (host.Fact, error) {
-	r, ok, err := findProcess(dir)
+	r, ok, err := findProcess(h.pidFile(dir))
 	if err != nil || !ok {
 		return host.Fact{}, err
 	}
@@ -63,18 +72,18 @@ func (h Processes) Look(_ context.Context, dir string) (host.Fact, error) {
 // serves and fails with what it said if it ends instead; it never leaves behind
 // a process that does not serve. What is as wanted is left alone.
 func (h Processes) Do(ctx context.Context, op host.Op) (host.Fact, error) {
-	dir := op.Path
+	dir, pidFile := op.Path, h.pidFile(op.Path)
 	switch op.Action {
 	case host.Stop, host.Remove:
 		// The pid file stays until the end: a process about to start may be
 		// waiting for the lock on it.
-		err := h.stop(ctx, dir)
+		err := h.stop(ctx, pidFile)
 		if err == nil && op.Action == host.Remove {
-			err = removePIDFile(dir)
+			err = removePIDFile(pidFile)
 		}
 		return host.Fact{}, err
 	case host.Restart:
-		if err := h.stop(ctx, dir); err != nil {
+		if err := h.stop(ctx, pidFile); err != nil {
 			return host.Fact{}, err
 		}
 	default:
@@ -85,7 +94,7 @@ func (h Processes) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 		if seen.Exists && bytes.Equal(seen.Data, op.Want.Data) {
 			return seen, nil
 		}
-		if err := h.stop(ctx, dir); err != nil {
+		if err := h.stop(ctx, pidFile); err != nil {
 			return host.Fact{}, err
 		}
 	}
@@ -93,7 +102,7 @@ func (h Processes) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 	if err := json.Unmarshal(op.Want.Data, &p); err != nil {
 		return host.Fact{}, err
 	}
-	if err := launch(ctx, dir, p); err != nil {
+	if err := launch(ctx, pidFile, p); err != nil {
 		return host.Fact{}, err
 	}
 	return h.Look(ctx, dir)

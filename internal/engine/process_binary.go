@@ -2,60 +2,47 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/image"
 )
 
-// KindBinary is a copy of our own executable. Its Fact's Data is a JSON object
-// with the content's SHA-256, never the 25 MB themselves.
+// KindBinary is a copy of our own executable. Its Fact's Data is a JSON object that
+// stands for the content, never the 25 MB themselves.
 const KindBinary host.Kind = "binary"
 
-// Binary is the host.Handler of KindBinary. It keeps two files beside the copy:
-// NAME.sum remembers its hash, so that it is not read again each time, and
-// NAME.old the copy before this one, so that a change can be undone.
+// Binary is the host.Handler of KindBinary. NAME.old, beside it, is the copy before
+// this one, so that a change can be undone.
 type Binary struct {
 	// Source is the executable to copy: os.Executable, unless another is meant.
 	Source string
+	// Link spares the copying where a hard link is as good: on the same file system,
+	// of a file that nobody else may write. A copy can be run while cp overwrites the
+	// source; of a linked one cp says "Text file busy" while it runs.
+	Link bool
 }
 
 type binaryData struct {
-	SHA256 string `json:"sha256"`
+	ID string `json:"id"` // see image.Identity
 }
 
-// binarySum is the content of NAME.sum.
-type binarySum struct {
-	Size   int64  `json:"size"`
-	MTime  int64  `json:"mtime"` // nanoseconds since 1970
-	SHA256 string `json:"sha256"`
+// binaryMode is what a copy has.
+const binaryMode fs.FileMode = 0o755
+
+// BinaryFact is what source's copy should be.
+func BinaryFact(source string) (host.Fact, error) {
+	id, err := image.Identity(source)
+	return binaryFact(id, os.Geteuid(), os.Getegid()), err
 }
 
-// BinaryFact is what source's copy at path should be. It reads source, unless its
-// size and time of change are those of the copy, which has the same then.
-func BinaryFact(source, path string) (host.Fact, error) {
-	info, err := os.Stat(source)
-	if err != nil {
-		return host.Fact{}, err
-	}
-	sum, ok := remembered(path)
-	if !ok || sum.Size != info.Size() || sum.MTime != info.ModTime().UnixNano() {
-		if sum.SHA256, err = hashFile(source); err != nil {
-			return host.Fact{}, err
-		}
-	}
-	return binaryFact(sum.SHA256, os.Geteuid(), os.Getegid()), nil
-}
-
-func binaryFact(sum string, uid, gid int) host.Fact {
-	return host.Fact{Exists: true, Data: canonical(binaryData{sum}), Mode: 0o755, UID: uid, GID: gid}
+func binaryFact(id string, uid, gid int) host.Fact {
+	return host.Fact{Exists: true, Data: canonical(binaryData{id}), Mode: binaryMode, UID: uid, GID: gid}
 }
 
 // Look reports the copy at path.
@@ -70,14 +57,12 @@ func (b Binary) Look(_ context.Context, path string) (host.Fact, error) {
 	if !info.Mode().IsRegular() {
 		return host.Fact{Exists: true, Foreign: "not a regular file"}, nil
 	}
-	sum, ok := remembered(path)
-	if !ok || sum.Size != info.Size() || sum.MTime != info.ModTime().UnixNano() {
-		if sum.SHA256, err = hashFile(path); err != nil {
-			return host.Fact{}, err
-		}
+	id, err := image.Identity(path)
+	if err != nil {
+		return host.Fact{}, err
 	}
 	uid, gid := fileOwner(info)
-	fact := binaryFact(sum.SHA256, uid, gid)
+	fact := binaryFact(id, uid, gid)
 	fact.Mode = info.Mode().Perm()
 	return fact, nil
 }
@@ -88,7 +73,7 @@ func (b Binary) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 	path := op.Path
 	if op.Action == host.Remove {
 		// The copy goes last: once it is gone nobody looks for the others.
-		for _, name := range []string{path + ".sum", path + ".old", path + ".new", path} {
+		for _, name := range []string{path + ".old", path + ".new", path} {
 			if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return host.Fact{}, err
 			}
@@ -103,21 +88,20 @@ func (b Binary) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 		return seen, err
 	}
 	source := b.Source
-	if sum, err := hashFile(path + ".old"); err == nil && sum == want.SHA256 {
+	if id, err := image.Identity(path + ".old"); err == nil && id == want.ID {
 		source = path + ".old"
 	}
-	if err := replaceBinary(ctx, source, path, want.SHA256, op.Want.Mode); err != nil {
+	if err := b.replace(ctx, source, path, want.ID); err != nil {
 		return host.Fact{}, err
 	}
 	return b.Look(ctx, path)
 }
 
-// replaceBinary puts a copy of source at path; the one that was there becomes
-// path.old. A kill at any point leaves a whole file, old or new, at path.
-func replaceBinary(ctx context.Context, source, path, sum string, mode fs.FileMode) error {
+// replace puts a copy of source at path; the one that was there becomes path.old. A
+// kill at any point leaves a whole file, old or new, at path.
+func (b Binary) replace(ctx context.Context, source, path, id string) error {
 	next := path + ".new"
-	info, err := copyFile(ctx, source, next, sum, mode)
-	if err != nil {
+	if err := b.copy(ctx, source, next, id); err != nil {
 		_ = os.Remove(next)
 		return err
 	}
@@ -128,58 +112,47 @@ func replaceBinary(ctx context.Context, source, path, sum string, mode fs.FileMo
 	if err := os.Link(path, previous); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Rename(next, path); err != nil {
+	return os.Rename(next, path)
+}
+
+// copy makes path, whose content must have the given identity.
+func (b Binary) copy(ctx context.Context, source, path, id string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.WriteFile(path+".sum", canonical(binarySum{info.Size(), info.ModTime().UnixNano(), sum}), 0o600)
+	if !b.Link || !linkable(source) || os.Link(source, path) != nil {
+		if err := copyFile(source, path); err != nil {
+			return host.Failed("copy "+source+" to", path, err)
+		}
+	}
+	got, err := image.Identity(path)
+	if err == nil && got != id {
+		err = fmt.Errorf("%s changed while we were working on it", source)
+	}
+	return errors.Join(ctx.Err(), err)
 }
 
-// copyFile copies source, whose content must have the hash sum, with its time of
-// change, which is what NAME.sum goes by.
-func copyFile(ctx context.Context, source, path, sum string, mode fs.FileMode) (fs.FileInfo, error) {
+// linkable is true of a file that is already as its copy would be, and that nobody
+// but its owner can change.
+func linkable(source string) bool {
+	info, err := os.Lstat(source)
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm() != binaryMode {
+		return false
+	}
+	uid, gid := fileOwner(info)
+	return uid == os.Geteuid() && gid == os.Getegid()
+}
+
+func copyFile(source, path string) error {
 	in, err := os.Open(source)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer in.Close()
-	info, err := in.Stat()
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, binaryMode)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode)
-	if err != nil {
-		return nil, err
-	}
-	defer out.Close()
-	h := sha256.New()
-	if _, err := io.Copy(out, io.TeeReader(in, h)); err != nil {
-		return nil, fmt.Errorf("copy %s to %s: %w", source, path, err)
-	}
-	if hex.EncodeToString(h.Sum(nil)) != sum {
-		return nil, fmt.Errorf("%s changed while we were working on it", source)
-	}
-	if err := errors.Join(ctx.Err(), out.Chmod(mode), out.Sync(), out.Close()); err != nil {
-		return nil, err
-	}
-	return info, os.Chtimes(path, info.ModTime(), info.ModTime())
-}
-
-// remembered reads NAME.sum.
-func remembered(path string) (sum binarySum, ok bool) {
-	data, err := os.ReadFile(path + ".sum")
-	ok = err == nil && json.Unmarshal(data, &sum) == nil && sum.SHA256 != ""
-	return sum, ok
-}
-
-func hashFile(path string) (string, error) {
-	file, err := os.Open(filepath.Clean(path))
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, file); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Chmod(binaryMode), out.Sync(), out.Close())
 }

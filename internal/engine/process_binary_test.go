@@ -19,7 +19,7 @@ func TestBinary(t *testing.T) {
 	}
 	want := func() host.Fact {
 		t.Helper()
-		fact, err := BinaryFact(source, path)
+		fact, err := BinaryFact(source)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,6 +52,9 @@ func TestBinary(t *testing.T) {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 	before, _ := os.Stat(path)
+	if linked, _ := os.Stat(source); os.SameFile(before, linked) {
+		t.Error("it is a link")
+	}
 	do(host.Change, want())
 	if after, _ := os.Stat(path); !os.SameFile(before, after) {
 		t.Error("copied again without need")
@@ -79,6 +82,16 @@ func TestBinary(t *testing.T) {
 	}
 	content("two")
 
+	if err := os.Chmod(source, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b.Link = true
+	do(host.Change, want())
+	content("three, after the plan")
+	one, _ := os.Stat(path)
+	if other, _ := os.Stat(source); !os.SameFile(one, other) {
+		t.Error("it is no link")
+	}
 	do(host.Remove, host.Fact{})
 	left, _ := filepath.Glob(filepath.Join(dir, "regctl*"))
 	if len(left) > 0 {

@@ -17,10 +17,11 @@ import (
 // serves, as s6 services do.
 const readyFD = 3
 
-// launch starts p in a session of its own and waits until it serves. The process
+// launch starts p in a session of its own and waits until it serves. It notes
+// itself in pidFile. The process
 // gets nothing of ours: no terminal, no folder, no environment, no descriptor but
 // one for its errors, which it lets go of when it serves, and readyFD.
-func launch(ctx context.Context, dir string, p Process) error {
+func launch(ctx context.Context, pidFile string, p Process) error {
 	ready, readyW, err := os.Pipe()
 	if err != nil {
 		return err
@@ -63,7 +64,7 @@ func launch(ctx context.Context, dir string, p Process) error {
 	case <-ctx.Done():
 		_ = cmd.Process.Kill()
 		<-exited //nolint:errcheck // killed, as it was told
-		forgetProcess(dir, cmd.Process.Pid)
+		forgetProcess(pidFile, cmd.Process.Pid)
 		return context.Cause(ctx)
 	case ok := <-serves:
 		if ok {
@@ -74,17 +75,17 @@ func launch(ctx context.Context, dir string, p Process) error {
 		err = <-exited
 	case err = <-exited:
 	}
-	if r, ok, _ := findProcess(dir); ok && string(canonical(r.Process)) == string(canonical(p)) {
+	if r, ok, _ := findProcess(pidFile); ok && string(canonical(r.Process)) == string(canonical(p)) {
 		return nil // another start was quicker
 	}
-	forgetProcess(dir, cmd.Process.Pid)
+	forgetProcess(pidFile, cmd.Process.Pid)
 	return startFault(<-words, err)
 }
 
-// stop asks the process of the registry in dir to end, lets it drain, and kills
-// it when it takes longer than that.
-func (h Processes) stop(ctx context.Context, dir string) error {
-	r, ok, err := findProcess(dir)
+// stop asks the process that pidFile tells of to end, lets it drain, and kills it
+// when it takes longer than that.
+func (h Processes) stop(ctx context.Context, pidFile string) error {
+	r, ok, err := findProcess(pidFile)
 	if err != nil || !ok {
 		return err
 	}

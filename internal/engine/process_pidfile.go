@@ -35,7 +35,7 @@ func claimPIDFile(path string) (release func(), err error) {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	if !locked {
-		return nil, fault.Fail("regctl stop ends it", "%s: a registry process serves this directory already", path)
+		return nil, fault.Fail("regctl stop ends it", "%s: another process runs for this directory already", path)
 	}
 	data := canonical(pidRecord{os.Getpid(), start, Process{os.Args[0], os.Args[1:]}})
 	if err := os.WriteFile(path, append(data, '\n'), 0o600); err != nil {
@@ -45,10 +45,10 @@ func claimPIDFile(path string) (release func(), err error) {
 	return func() { _ = lock.Unlock() }, nil
 }
 
-// findProcess finds the process of the registry in dir. A pid file that is absent,
-// half written or of a process that has ended means none.
-func findProcess(dir string) (pidRecord, bool, error) {
-	data, err := os.ReadFile(PIDFile(dir))
+// findProcess finds the process that a pid file tells of. One that is absent, half
+// written or of a process that has ended means none.
+func findProcess(path string) (pidRecord, bool, error) {
+	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return pidRecord{}, false, nil
 	}
@@ -65,14 +65,14 @@ func findProcess(dir string) (pidRecord, bool, error) {
 
 // forgetProcess removes what a process that was killed at its start has noted. A
 // record of another process stays.
-func forgetProcess(dir string, pid int) {
-	if r, running, err := findProcess(dir); err == nil && !running && r.PID == pid {
-		_ = removePIDFile(dir) // a record that stays does no harm
+func forgetProcess(path string, pid int) {
+	if r, running, err := findProcess(path); err == nil && !running && r.PID == pid {
+		_ = removePIDFile(path) // a record that stays does no harm
 	}
 }
 
-func removePIDFile(dir string) error {
-	if err := os.Remove(PIDFile(dir)); !errors.Is(err, fs.ErrNotExist) {
+func removePIDFile(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

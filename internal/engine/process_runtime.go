@@ -20,7 +20,7 @@ func (o ProcessOptions) Inspect(ctx context.Context) (Status, error) {
 	if o.Systemd {
 		return o.inspectUnit(ctx)
 	}
-	r, ok, err := findProcess(string(o.Dir))
+	r, ok, err := findProcess(PIDFile(string(o.Dir)))
 	if err != nil || !ok {
 		return Status{State: "stopped"}, err
 	}

@@ -23,6 +23,8 @@ type ProcessOptions struct {
 	Data string
 	// RestartIf are the files that the process reads only when it starts.
 	RestartIf []host.Ref
+	// CronLines are further lines for the file in /etc/cron.d, where there is one.
+	CronLines []string
 	Supervision
 }
 
@@ -71,7 +73,7 @@ func (o ProcessOptions) process() Process {
 // ProcessSteps lists what makes the registry run as a process, and come back
 // after a reboot where the machine has a way for that.
 func ProcessSteps(o ProcessOptions) ([]step.Step, error) {
-	binary, err := BinaryFact(o.Source, o.Exe())
+	binary, err := BinaryFact(o.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +120,7 @@ func (o ProcessOptions) rebootSteps() ([]step.Step, error) {
 			target: "crontab", about: line,
 		}}, nil
 	}
-	text, err := CronFile(o.Name, o.Exe(), string(o.Dir))
+	text, err := CronFile(o.Name, append([]string{CronBoot(o.Exe(), string(o.Dir))}, o.CronLines...)...)
 	return []step.Step{step.WriteFile{
 		Path: CronPath(o.Name), Data: text, Mode: 0o644, UID: os.Geteuid(), GID: os.Getegid(),
 	}}, err

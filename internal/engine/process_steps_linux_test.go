@@ -39,6 +39,7 @@ func TestProcessRuntime(t *testing.T) {
 	source := buildRegctl(t)
 	for name, test := range map[string]func(*registry){
 		"life": testLife, "undone": testUndone, "port taken": testPortTaken, "start killed": testStartKilled,
+		"renewal loop": testRenewalLoop,
 	} {
 		t.Run(name, func(t *testing.T) { test(newRegistry(t, source)) })
 	}

@@ -115,8 +115,10 @@ func newBed(t *testing.T) *bed {
 	t.Helper()
 	b := &bed{t, Processes{Drain: 20 * time.Second}, t.TempDir()}
 	t.Cleanup(func() {
-		if err := (Processes{Drain: time.Millisecond}).stop(context.Background(), b.dir); err != nil {
-			t.Error(err)
+		for _, pidFile := range []string{LoopPIDFile(b.dir), PIDFile(b.dir)} {
+			if err := (Processes{Drain: time.Millisecond}).stop(context.Background(), pidFile); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	return b
@@ -136,7 +138,7 @@ func (b *bed) do(role string, action host.Action) host.Fact {
 // pid is that of the process that runs, 0 if none does.
 func (b *bed) pid() int {
 	b.Helper()
-	r, ok, err := findProcess(b.dir)
+	r, ok, err := findProcess(PIDFile(b.dir))
 	if err != nil {
 		b.Fatal(err)
 	}

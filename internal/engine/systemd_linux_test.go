@@ -90,6 +90,7 @@ func underSystemd(t *testing.T, source string) {
 			r.RestartIf = []host.Ref{{Kind: host.File, Path: r.ProcessOptions.Dir.ServeConfig()}}
 			r.local = host.NewLocal(map[host.Kind]host.Handler{KindBinary: Binary{Source: source}, KindUnit: Systemd{}})
 			unitLife(r)
+			timerLife(r)
 		})
 	}
 }

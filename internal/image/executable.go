@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -64,14 +65,22 @@ func checkExecutable(exe string) (string, error) {
 }
 
 // identify gives a hash that stands for the image made of exe: of what else is in
-// the image and of the build ID, which the Go linker derives from all that the
-// executable holds and writes into it (cmd/go, "Build and test caching"). An
-// executable without one is read whole.
+// the image and of exe.
 func identify(exe string) (string, error) {
 	sum := sha256.New()
 	for _, e := range entries() {
 		fmt.Fprintf(sum, "%s %o %d\n%s", e.name, e.mode, len(e.data), e.data)
 	}
+	return identifyInto(sum, exe)
+}
+
+// Identity gives a hash that stands for the content of exe: of its size and of the
+// build ID, which the Go linker derives from all that the executable holds and
+// writes into it (cmd/go, "Build and test caching"). An executable without one is
+// read whole.
+func Identity(exe string) (string, error) { return identifyInto(sha256.New(), exe) }
+
+func identifyInto(sum hash.Hash, exe string) (string, error) {
 	file, err := os.Open(exe)
 	if err != nil {
 		return "", err

@@ -47,6 +47,24 @@ func Inspect(data []byte) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
+	return describe(cert), nil
+}
+
+// InspectAll describes every certificate of a PEM file, in order. There is at
+// least one.
+func InspectAll(data []byte) ([]Info, error) {
+	all, err := certs(data)
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]Info, len(all))
+	for i, cert := range all {
+		infos[i] = describe(cert)
+	}
+	return infos, nil
+}
+
+func describe(cert *x509.Certificate) Info {
 	sum := sha256.Sum256(cert.Raw)
 	return Info{
 		Subject:     cert.Subject.String(),
@@ -59,7 +77,7 @@ func Inspect(data []byte) (Info, error) {
 		Fingerprint: strings.ToUpper(colons(sum[:])),
 		KeyType:     keyType(cert.PublicKey),
 		IsCA:        cert.IsCA,
-	}, nil
+	}
 }
 
 // NeedsRenewal reports whether two thirds of a leaf's life are over. One that

@@ -75,20 +75,23 @@ func encodeKey(key crypto.Signer) ([]byte, error) {
 
 // parseKey reads the first private key of a PEM file: PKCS#8, PKCS#1 or SEC 1.
 func parseKey(data []byte) (crypto.Signer, error) {
-	for {
-		block, rest := pem.Decode(data)
-		if block == nil {
-			return nil, fault.Usage("the key must be PEM: a block that begins with -----BEGIN PRIVATE KEY-----", "the key file holds no private key in PEM")
-		}
-		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
-			return parseKeyBlock(block)
-		}
-		data = rest
+	block := keyBlock(data)
+	if block == nil {
+		return nil, noKey()
 	}
+	return parseKeyBlock(block)
+}
+
+func noKey() error {
+	return fault.Usage("the key must be PEM: a block that begins with -----BEGIN PRIVATE KEY-----", "the key file holds no private key in PEM")
+}
+
+func notSigning() error {
+	return fault.Usage("give an RSA, ECDSA or Ed25519 key in PEM", "the private key cannot sign")
 }
 
 func parseKeyBlock(block *pem.Block) (crypto.Signer, error) {
-	if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
+	if encrypted(block) {
 		return nil, fault.Usage("write it without one: openssl pkey -in KEY -out PLAIN-KEY", "the private key is encrypted with a passphrase")
 	}
 	var key any
@@ -108,7 +111,7 @@ func parseKeyBlock(block *pem.Block) (crypto.Signer, error) {
 	}
 	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return nil, fault.Usage("give an RSA, ECDSA or Ed25519 key in PEM", "the private key cannot sign")
+		return nil, notSigning()
 	}
 	return signer, nil
 }

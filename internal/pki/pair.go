@@ -17,10 +17,10 @@ import (
 func CheckPair(certPEM, keyPEM []byte, hosts []string, now time.Time) error {
 	chain, err := certs(certPEM)
 	if err != nil {
-		return err
+		return swapped(certPEM, keyPEM, err)
 	}
 	if holdsKey(certPEM) {
-		return fault.Usage("keep the key in a file of its own: the certificate's is readable by all", "the certificate's file holds a private key too")
+		return keyInside()
 	}
 	key, err := parseKey(keyPEM)
 	if err != nil {
@@ -53,7 +53,15 @@ func checkKey(chain []*x509.Certificate, public any) error {
 			return fault.Usage(orderHint, "the chain is in the wrong order: the key belongs to %s, which is not first", cert.Subject)
 		}
 	}
-	return fault.Usage("give the key that the certificate was made with", "the private key does not belong to the certificate (%s)", chain[0].Subject)
+	return foreignKey(chain[0])
+}
+
+func foreignKey(cert *x509.Certificate) error {
+	return fault.Usage("give the key that the certificate was made with", "the private key does not belong to the certificate (%s)", cert.Subject)
+}
+
+func keyInside() error {
+	return fault.Usage("keep the key in a file of its own: the certificate's is readable by all", "the certificate's file holds a private key too")
 }
 
 func checkOrder(chain []*x509.Certificate) error {
@@ -76,9 +84,9 @@ func checkDates(chain []*x509.Certificate, now time.Time) error {
 		}
 		switch {
 		case now.After(cert.NotAfter):
-			return fault.Usage("get a new one; or set this machine's clock, if that is wrong", "the certificate %s expired on %s", cert.Subject, stamp(cert.NotAfter))
+			return fault.Usage("get a new one; or set this machine's clock, if that is wrong", "the certificate %s expired on %s", cert.Subject, Stamp(cert.NotAfter))
 		case now.Before(cert.NotBefore):
-			return fault.Usage("set this machine's clock, or wait", "the certificate %s is not valid before %s, and it is %s here", cert.Subject, stamp(cert.NotBefore), stamp(now))
+			return fault.Usage("set this machine's clock, or wait", "the certificate %s is not valid before %s, and it is %s here", cert.Subject, Stamp(cert.NotBefore), Stamp(now))
 		}
 	}
 	return nil
@@ -103,7 +111,8 @@ func checkUse(chain []*x509.Certificate) error {
 
 func checkNames(leaf *x509.Certificate, hosts []string) error {
 	if len(leaf.DNSNames)+len(leaf.IPAddresses) == 0 {
-		return fault.Usage("have it issued with subjectAltName="+sanOf(hosts),
+		return fault.Usage("make one with names: openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout KEY -out CERT -subj '/CN=private registry' -addext subjectAltName="+
+			sanOf(hosts)+"; --tls selfsigned does all of that by itself",
 			"the certificate has no subject alternative name, only the common name %q: Docker refuses that since Go 1.15", leaf.Subject.CommonName)
 	}
 	for _, host := range hosts {

@@ -95,7 +95,7 @@ func TestCheckPair(t *testing.T) {
 		{"chain out of order", join(leaf.pem, root.pem, middle.pem), key, []string{host}, now, "wrong order: certificate 2 (CN=root) did not issue certificate 1"},
 		{"another of the same name", join(leaf.pem, impostor.pem), key, []string{host}, now, "did not sign certificate 1"},
 		{"another's key", leaf.pem, bare.keyPEM(t), []string{host}, now, "does not belong to the certificate (CN=leaf)"},
-		{"swapped", key, leaf.pem, []string{host}, now, "no certificate in PEM"},
+		{"swapped", key, leaf.pem, []string{host}, now, "the key and the certificate are swapped"},
 		{"key in the certificate's file", join(leaf.pem, key), key, []string{host}, now, "holds a private key too"},
 		{"no key", leaf.pem, nil, []string{host}, now, "no private key in PEM"},
 		{"name not covered", leaf.pem, key, []string{host, "other.test"}, now, "does not cover other.test, only registry.test, *.wild.test"},

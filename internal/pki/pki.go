@@ -153,9 +153,9 @@ func leafSubject(c Config) pkix.Name {
 func issuable(ca *x509.Certificate, now time.Time) error {
 	switch {
 	case now.Before(ca.NotBefore):
-		return fault.Fail("set this machine's clock", "the CA is not valid before %s, and it is %s here", stamp(ca.NotBefore), stamp(now))
+		return fault.Fail("set this machine's clock", "the CA is not valid before %s, and it is %s here", Stamp(ca.NotBefore), Stamp(now))
 	case !now.Before(ca.NotAfter):
-		return fault.Fail("a new CA is needed, which every client must then be told to trust", "the CA expired on %s", stamp(ca.NotAfter))
+		return expired("the CA", ca.NotAfter)
 	}
 	return nil
 }
@@ -226,4 +226,5 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
+// Stamp writes a moment as messages have it.
+func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }

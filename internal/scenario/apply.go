@@ -77,9 +77,15 @@ func (r *Registry) Untouched() bool {
 func (r *Registry) Apply(ctx context.Context, planned step.Planned, retain bool) error {
 	before := r.state
 	r.state.Phase = statedir.PhaseReady
-	r.state.Name, r.state.Runtime = r.Spec.Name, r.Spec.Runtime
+	r.state.Name, r.state.Runtime, r.state.TLS = r.Spec.Name, r.Spec.Runtime, r.Spec.TLS.Mode
 	r.state.UID, r.state.GID = r.site.place.UID, r.site.place.GID
-	r.state.Image = r.site.image
+	r.state.Image, r.state.Engine = r.site.image, r.site.engine
+	return r.carryOut(ctx, planned, before, retain)
+}
+
+// carryOut runs a plan. When it fails, what it did is put back, and the state
+// becomes before again, unless retain is set.
+func (r *Registry) carryOut(ctx context.Context, planned step.Planned, before statedir.State, retain bool) error {
 	r.watch()
 	journal := &statedir.Journal{Dir: r.Dir, State: &r.state}
 	receipts, err := step.Run(ctx, r.site.host, planned, journal)
@@ -143,7 +149,7 @@ func (r *Registry) watch() {
 	}
 	r.site.host.Progress = func(op host.Op) {
 		switch op.Kind {
-		case host.File, host.Dir, host.Link:
+		case host.File, host.Dir, host.Link, engine.KindServed:
 			return // quick, and named by plan for those who ask
 		}
 		r.Progress(fmt.Sprintf("%s %s", progressVerb[op.Action], r.site.describe(op)))

@@ -3,6 +3,7 @@ package scenario
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
@@ -16,6 +17,8 @@ import (
 type broughtPair struct {
 	spec  spec.Spec
 	place Place
+	// renewal leaves the CA alone: another one is for apply, and for every client.
+	renewal bool
 }
 
 func (b broughtPair) Name() string { return "own certificate" }
@@ -31,27 +34,69 @@ func (b broughtPair) Reads() []host.Ref {
 func (b broughtPair) placedCA() host.Ref { return fileRef(b.place.Dir.Join("certs", "ca.crt")) }
 
 func (b broughtPair) Plan(seen host.Facts) (step.Change, error) {
-	cert, key := seen[sourceRef(b.spec.TLS.Cert)], seen[sourceRef(b.spec.TLS.Key)]
-	if err := firstError(brought("--cert", b.spec.TLS.Cert, cert), brought("--key", b.spec.TLS.Key, key)); err != nil {
+	pair, err := b.pair(seen)
+	if err != nil {
 		return step.Change{}, err
-	}
-	if err := pki.CheckPair(cert.Data, key.Data, b.spec.Hosts, b.place.Now); err != nil {
-		return step.Change{}, fmt.Errorf("%s: %w", b.spec.TLS.Cert, err)
 	}
 	var change step.Change
 	oldCert, oldKey := currentFacts(b.place, seen)
-	if !bytes.Equal(oldCert.Data, cert.Data) || !bytes.Equal(oldKey.Data, key.Data) {
+	if !bytes.Equal(oldCert.Data, pair.Chain) || !bytes.Equal(oldKey.Data, pair.Key) {
+		about := append([]string{fmt.Sprintf("the pair %s and %s", b.spec.TLS.Cert, b.spec.TLS.Key)}, pair.Notes...)
 		current := currentLink(b.place)
 		change.Items = append(change.Items, step.Item{
-			Target: current.Path, Action: action(seen[current]), Diff: fmt.Sprintf("(the pair %s and %s)", b.spec.TLS.Cert, b.spec.TLS.Key),
+			Target: current.Path, Action: action(seen[current]), Diff: "(" + strings.Join(about, "; ") + ")",
 		})
-		change.Ops = append(change.Ops, generation(b.place, seen, cert.Data, key.Data)...)
+		change.Ops = append(change.Ops, generation(b.place, seen, pair.Chain, pair.Key)...)
 	}
-	return b.planCA(seen, change)
+	return b.planCA(seen, pair, change)
+}
+
+// pair is what the registry is to serve of the operator's files.
+func (b broughtPair) pair(seen host.Facts) (pki.Pair, error) {
+	cert, key := seen[sourceRef(b.spec.TLS.Cert)], seen[sourceRef(b.spec.TLS.Key)]
+	if err := firstError(brought("--cert", b.spec.TLS.Cert, cert), brought("--key", b.spec.TLS.Key, key), b.private(key)); err != nil {
+		return pki.Pair{}, err
+	}
+	keyPEM, err := b.plainKey(cert, key, seen)
+	if err != nil {
+		return pki.Pair{}, err
+	}
+	pair, err := pki.Bring(cert.Data, keyPEM, b.spec.Hosts, b.place.Now)
+	if err != nil {
+		return pair, fmt.Errorf("%s: %w", b.spec.TLS.Cert, err)
+	}
+	return pair, nil
+}
+
+// private refuses a key that others on this machine can read.
+func (b broughtPair) private(key host.Fact) error {
+	if !openToOthers(key.Mode) {
+		return nil
+	}
+	return fault.Usage("chmod 600 "+b.spec.TLS.Key, "%s has mode %04o: a private key is nobody else's to read", b.spec.TLS.Key, key.Mode)
+}
+
+// plainKey opens a key that has a passphrase. The one in use is that key already if
+// it belongs to the certificate.
+func (b broughtPair) plainKey(cert, key host.Fact, seen host.Facts) ([]byte, error) {
+	if !pki.Encrypted(key.Data) {
+		return key.Data, nil
+	}
+	if _, inUse := currentFacts(b.place, seen); inUse.Exists && pki.Fits(cert.Data, inUse.Data) {
+		return inUse.Data, nil
+	}
+	if b.place.KeyPassphrase.Empty() {
+		return nil, &keyLocked{path: b.spec.TLS.Key}
+	}
+	plain, err := pki.Decrypt(key.Data, b.place.KeyPassphrase)
+	if err != nil {
+		return nil, &keyLocked{b.spec.TLS.Key, err}
+	}
+	return plain, nil
 }
 
 // planCA keeps the CA that clients must trust beside the pair.
-func (b broughtPair) planCA(seen host.Facts, change step.Change) (step.Change, error) {
+func (b broughtPair) planCA(seen host.Facts, pair pki.Pair, change step.Change) (step.Change, error) {
 	if b.spec.TLS.CACert == "" {
 		return change, nil
 	}
@@ -61,6 +106,13 @@ func (b broughtPair) planCA(seen host.Facts, change step.Change) (step.Change, e
 	}
 	if _, err := pki.Inspect(ca.Data); err != nil {
 		return change, fault.Usage("--ca-cert wants a CA certificate in PEM", "%s: %w", b.spec.TLS.CACert, err)
+	}
+	if err := pki.CheckAnchor(pair.Chain, ca.Data, b.place.Now); err != nil {
+		return change, fmt.Errorf("%s: %w", b.spec.TLS.CACert, err)
+	}
+	if b.renewal && !bytes.Equal(placed.Data, ca.Data) {
+		return change, fault.Fail("regctl apply places it; then every client must be told to trust it",
+			"%s is another CA than %s, which clients trust", b.spec.TLS.CACert, b.placedCA().Path)
 	}
 	if !bytes.Equal(placed.Data, ca.Data) {
 		change.Items = append(change.Items, step.Item{Target: b.placedCA().Path, Action: action(placed), Diff: "(from " + b.spec.TLS.CACert + ")"})

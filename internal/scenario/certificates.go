@@ -51,7 +51,7 @@ func (c certificates) Plan(seen host.Facts) (step.Change, error) {
 		Diff: fmt.Sprintf("(new %s key and leaf for %s, %d days: %s)",
 			c.spec.TLS.KeyType, strings.Join(c.spec.Hosts, ", "), c.spec.TLS.CertDays, why),
 	})
-	make := func(context.Context) ([]host.Op, error) { return c.issue(seen, newCA) }
+	make := func(context.Context) ([]host.Op, error) { return c.issue(seen, newCA, c.spec.Hosts) }
 	return step.Change{Items: items, Make: make}, nil
 }
 
@@ -101,10 +101,11 @@ func (c certificates) needLeaf(seen host.Facts) string {
 	return ""
 }
 
-// issue makes what is missing and returns the ops that put it in place.
-func (c certificates) issue(seen host.Facts, newCA bool) ([]host.Op, error) {
+// issue makes what is missing, with a leaf for hosts, and returns the ops that put
+// it in place.
+func (c certificates) issue(seen host.Facts, newCA bool, hosts []string) ([]host.Op, error) {
 	config := pki.Config{
-		Name: c.spec.Name, Hosts: c.spec.Hosts, KeyType: c.spec.TLS.KeyType,
+		Name: c.spec.Name, Hosts: hosts, KeyType: c.spec.TLS.KeyType,
 		CertDays: c.spec.TLS.CertDays, CADays: c.spec.TLS.CADays, Now: c.place.Now,
 	}
 	caCert, caKey := seen[c.caCert()].Data, seen[c.caKey()].Data

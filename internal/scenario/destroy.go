@@ -220,6 +220,7 @@ func (r *Registry) removeTrees(ctx context.Context, keepData bool) error {
 			ops = append(ops, host.Op{Ref: host.Ref{Kind: kindTree, Path: path}, Action: host.Remove, Before: host.AnyBefore})
 		}
 	}
+	ops = append(ops, removeOp(host.File, engine.RenewLog(string(r.Dir))))
 	if r.state.Runtime == spec.RuntimeProcess {
 		ops = append(ops, removeOp(host.File, engine.BootLog(string(r.Dir))))
 	}
@@ -227,7 +228,7 @@ func (r *Registry) removeTrees(ctx context.Context, keepData bool) error {
 		return err
 	}
 	// What a process that was stopped before leaves, or a copy that was not finished.
-	for _, path := range []string{engine.PIDFile(string(r.Dir)), r.Dir.Join("bin", "regctl.new"), r.Dir.Join("bin", "regctl.sum")} {
+	for _, path := range []string{engine.PIDFile(string(r.Dir)), engine.LoopPIDFile(string(r.Dir)), r.Dir.Join("bin", "regctl.new")} {
 		if err := os.Remove(path); err != nil && !missing(err) {
 			return err
 		}

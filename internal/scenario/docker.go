@@ -61,16 +61,28 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 	want := container(r.Spec, r.Dir, user.Container, c)
 	ref := host.Ref{Kind: engine.KindContainer, Path: want.Name}
 	wait := engine.WaitStep{Endpoint: ownEndpoint(r.Spec), Container: want.Name, After: []host.Ref{ref}}
-	p.Runtime = []step.Step{
-		c.step,
-		engine.ContainerStep{Want: want, RestartIf: append(restartFiles(r.Dir, r.Spec.Image != ""), mounted(r.Dir)...)},
-		wait,
+	own, err := image.Executable()
+	if err != nil {
+		return nil, err
 	}
+	renewing, err := renewalSteps(r, renewalOptions(r, own, engine.FindSupervision()))
+	if err != nil {
+		return nil, err
+	}
+	p.Runtime = join(
+		[]step.Step{
+			c.step,
+			engine.ContainerStep{Want: want, RestartIf: append(restartFiles(r.Dir, r.Spec.Image != ""), mounted(r.Dir)...)},
+		},
+		renewing, // while the container gets ready
+		[]step.Step{wait},
+	)
 	if volume := r.Spec.Storage.Volume; volume != "" {
 		made := engine.Volume{Name: volume, Registry: r.Spec.Name, Dir: string(r.Dir), UID: p.UID, GID: p.GID}
 		p.Runtime = append([]step.Step{engine.VolumeStep{Want: made}}, p.Runtime...)
 	}
-	s := newDockerSite(docker, r.Dir, want.Name, engine.Images{Exe: c.exe, Info: c.info, Progress: r.Progress})
+	s := newDockerSite(docker, r.Dir, want.Name, engine.Images{Exe: c.exe, Info: c.info, Progress: r.Progress}, engine.Binary{Source: own, Link: true})
+	s.engine = docker.Endpoint()
 	s.place, s.image, s.wait = p, c.info.Ref, []step.Step{wait}
 	s.preflight = func(ctx context.Context) error { return docker.CheckPorts(ctx, want) }
 	return s, nil
@@ -87,9 +99,11 @@ func openDocker(ctx context.Context, r *Registry) (*engine.Docker, error) {
 }
 
 // newDockerSite is what destroy needs too: the engine, and what runs in it.
-func newDockerSite(docker *engine.Docker, dir statedir.Dir, name string, images engine.Images) *site {
+func newDockerSite(docker *engine.Docker, dir statedir.Dir, name string, images engine.Images, own engine.Binary) *site {
+	handlers := docker.Handlers(string(dir), images)
+	handlers[engine.KindBinary] = own
 	return &site{
-		host:    host.NewLocal(withOurs(docker.Handlers(string(dir), images))),
+		host:    host.NewLocal(withOurs(handlers)),
 		runtime: containerRuntime{docker, string(dir), name},
 		runs:    host.Ref{Kind: engine.KindContainer, Path: name},
 		isRunning: func(f host.Fact) bool {

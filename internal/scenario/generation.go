@@ -5,7 +5,10 @@ import (
 	"encoding/hex"
 	"path/filepath"
 
+	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/spec"
+	"github.com/regctl/regctl/internal/step"
 )
 
 // A pair of certificate and key lives in a folder of its own, serve/tls/<generation>,
@@ -29,25 +32,56 @@ func currentFacts(p Place, seen host.Facts) (crt, key host.Fact) {
 	return seen[pair[1]], seen[pair[2]]
 }
 
-// generation puts a new pair in place and removes the one it replaces.
+// generation puts a new pair in place. The one it replaces stays until retired.
 func generation(p Place, seen host.Facts, chain, key []byte) []host.Op {
 	sum := sha256.Sum256(chain)
 	name := hex.EncodeToString(sum[:6])
 	folder := serveDir(p, p.Dir.Join("serve", "tls", name))
-	ops := []host.Op{
+	return []host.Op{
 		createOp(host.Dir, folder.Path, host.Fact{Exists: true, Mode: folder.Mode, UID: folder.UID, GID: folder.GID}),
 		createOp(host.File, p.Dir.Join("serve", "tls", name, "crt"), host.Fact{Exists: true, Data: chain, Mode: 0o644, UID: p.UID, GID: p.GID}),
 		createOp(host.File, p.Dir.Join("serve", "tls", name, "key"), host.Fact{Exists: true, Data: key, Mode: 0o600, UID: p.UID, GID: p.GID}),
 		writeOp(currentLink(p), seen, host.Fact{Exists: true, Data: []byte(name)}),
 	}
-	old := string(seen[currentLink(p)].Data)
-	if old == "" || old == name || old != filepath.Base(old) {
-		return ops
+}
+
+// retired removes the pair that was replaced, once the registry serves the new one:
+// it comes after the step that waits for that, whose failure brings the old one back.
+type retired struct{ place Place }
+
+func (r retired) Name() string { return "replaced certificate" }
+
+func (r retired) Reads() []host.Ref { return []host.Ref{currentLink(r.place)} }
+
+func (r retired) Plan(seen host.Facts) (step.Change, error) {
+	link := currentLink(r.place)
+	old := string(seen[link].Data)
+	if old == "" || old != filepath.Base(old) {
+		return step.Change{}, nil
 	}
-	return append(ops,
-		removeOp(host.File, p.Dir.Join("serve", "tls", old, "crt")),
-		removeOp(host.File, p.Dir.Join("serve", "tls", old, "key")),
-		removeOp(host.Dir, p.Dir.Join("serve", "tls", old)))
+	folder := r.place.Dir.Join("serve", "tls", old)
+	ops := []host.Op{
+		removeOp(host.File, filepath.Join(folder, "crt")),
+		removeOp(host.File, filepath.Join(folder, "key")),
+		removeOp(host.Dir, folder),
+	}
+	for i := range ops {
+		ops[i].OnlyIf = []host.Ref{link}
+	}
+	return step.Change{Ops: ops}, nil
+}
+
+// served waits until the registry that runs serves the pair that was put in place.
+func served(s spec.Spec, p Place) engine.ServedStep {
+	return engine.ServedStep{Endpoint: ownEndpoint(s), Path: p.Dir.Join("serve", "tls", "current", "crt"), After: []host.Ref{currentLink(p)}}
+}
+
+// pairInUse are the steps that end a change of the pair.
+func pairInUse(s spec.Spec, p Place) []step.Step {
+	if len(p.Runtime) == 0 {
+		return []step.Step{retired{p}}
+	}
+	return []step.Step{served(s, p), retired{p}}
 }
 
 func fileRef(path string) host.Ref { return host.Ref{Kind: host.File, Path: path} }

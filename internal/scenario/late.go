@@ -14,33 +14,34 @@ import (
 // its start, after the command that asked for it was killed.
 const lateTime = time.Second
 
-// awaitLate counts in what runs although no record has it: a container or process
-// that came to be after its command was killed, and the image, which such an init
+// awaitLate counts in what runs although no record has it: a container or process,
+// or what renews, that came to be after its command was killed, and the image, which such an init
 // has not noted. After a kill it gives them lateTime.
 func (r *Registry) awaitLate(ctx context.Context, killed bool) error {
-	ref := r.site.runs
-	if killed && ref.Kind == engine.KindContainer && r.state.Image == "" {
+	if killed && r.site.runs.Kind == engine.KindContainer && r.state.Image == "" {
 		r.state.Image = r.ourImage()
 	}
-	known := func(receipt host.Receipt) bool { return receipt.Ref == ref }
-	if slices.ContainsFunc(r.state.Receipts, known) {
-		return nil
+	refs := []host.Ref{r.site.runs, {Kind: engine.KindLoop, Path: string(r.Dir)}}
+	known := func(ref host.Ref) bool {
+		return slices.ContainsFunc(r.state.Receipts, func(receipt host.Receipt) bool { return receipt.Ref == ref })
 	}
 	deadline := time.NewTimer(lateTime)
 	defer deadline.Stop()
 	tick := time.NewTicker(lateTime / 20)
 	defer tick.Stop()
 	for {
-		seen, err := r.site.host.Look(ctx, []host.Ref{ref})
+		refs = slices.DeleteFunc(refs, known)
+		seen, err := r.site.host.Look(ctx, refs)
 		if err != nil {
 			return err
 		}
-		if now := seen[ref]; now.Exists && now.Foreign == "" {
-			late := host.Receipt{Host: host.LocalName, Ref: ref, Action: host.Create, After: now.Hash(), Changed: true}
-			r.state.Receipts = append(r.state.Receipts, late)
-			return nil
+		for _, ref := range refs {
+			if now := seen[ref]; now.Exists && now.Foreign == "" {
+				late := host.Receipt{Host: host.LocalName, Ref: ref, Action: host.Create, After: now.Hash(), Changed: true}
+				r.state.Receipts = append(r.state.Receipts, late)
+			}
 		}
-		if !killed {
+		if !killed || !slices.ContainsFunc(refs, func(ref host.Ref) bool { return !known(ref) }) {
 			return nil
 		}
 		select {

@@ -29,6 +29,10 @@ func processSite(r *Registry) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
+	renewals := renewalOptions(r, "", options.Supervision)
+	if r.Spec.TLS.Mode != spec.TLSNone {
+		options.CronLines = renewals.CronLines()
+	}
 	steps, err := engine.ProcessSteps(options)
 	if err != nil {
 		return nil, err
@@ -37,7 +41,11 @@ func processSite(r *Registry) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Runtime = steps
+	renewing, err := renewalSteps(r, renewals)
+	if err != nil {
+		return nil, err
+	}
+	p.Runtime = append(steps, renewing...)
 	handlers := processHandlers()
 	handlers[engine.KindBinary] = engine.Binary{Source: options.Source}
 	return &site{
@@ -72,6 +80,9 @@ func processHandlers() map[host.Kind]host.Handler {
 		engine.KindUnit:    engine.Systemd{},
 		engine.KindCrontab: engine.Crontab{},
 		engine.KindReady:   engine.Ready{},
+		engine.KindServed:  engine.Served{},
+		engine.KindTimer:   engine.Timers{},
+		engine.KindLoop:    engine.Processes{Drain: drain, Loop: true},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/fault"
+	"github.com/regctl/regctl/internal/secret"
 	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/statedir"
 	"github.com/regctl/regctl/internal/step"
@@ -26,6 +27,8 @@ type Registry struct {
 	NoStart bool      // write everything, run nothing
 	// Progress, when set, is told of each thing before it is done.
 	Progress func(string)
+	// Passphrase, when set, asks for that of the key at path; again after a wrong one.
+	Passphrase func(ctx context.Context, path string, again bool) (secret.String, error)
 
 	getenv func(string) string
 	exists bool
@@ -167,14 +170,19 @@ func (r *Registry) Connect(ctx context.Context) (err error) {
 
 // Plan compares the machine with what is wanted.
 func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
-	p := r.site.place
-	p.SpecYAML = r.write
-	if r.NoStart {
-		p.Runtime = nil
-	} else if err := r.site.preflight(ctx); err != nil {
-		return step.Planned{}, err
+	if !r.NoStart {
+		if err := r.site.preflight(ctx); err != nil {
+			return step.Planned{}, err
+		}
 	}
-	return step.Plan(ctx, r.site.host, Steps(r.Spec, p))
+	return r.unlocking(ctx, func() (step.Planned, error) {
+		p := r.site.place
+		p.SpecYAML = r.write
+		if r.NoStart {
+			p.Runtime = nil
+		}
+		return step.Plan(ctx, r.site.host, Steps(r.Spec, p))
+	})
 }
 
 // RenderConfig gives config.yml for s as the registry would get it. It needs
@@ -189,19 +197,19 @@ func (r *Registry) RenderConfig(s spec.Spec) ([]byte, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	secret, err := readFile(r.Dir.Join("secrets", "http"))
+	http, err := readFile(r.Dir.Join("secrets", "http"))
 	if err != nil {
 		return nil, err
 	}
-	if secret == nil {
-		secret = []byte("made by init")
+	if http == nil {
+		http = []byte("made by init")
 	}
 	place := processPlace(r, s)
 	if s.Runtime == spec.RuntimeDocker {
 		place = dockerPlace(r.Dir)
 		place.Flavour = flavourOf(s.Image)
 	}
-	return Render(s, place, strings.TrimSpace(string(secret)))
+	return Render(s, place, strings.TrimSpace(string(http)))
 }
 
 // Logs copies what the registry logged to w: the last tail lines (all when

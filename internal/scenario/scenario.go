@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/regctl/regctl/internal/distconfig"
+	"github.com/regctl/regctl/internal/secret"
 	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/statedir"
 	"github.com/regctl/regctl/internal/step"
@@ -25,6 +26,8 @@ type Place struct {
 	// Runtime are the steps that run the registry, in order: image, container,
 	// wait for an answer, or their likes for a process. Empty with --no-start.
 	Runtime []step.Step
+	// KeyPassphrase opens the operator's own key, where that has one.
+	KeyPassphrase secret.String
 	// SpecYAML is regctl.yaml as it should be; nil leaves the file alone.
 	SpecYAML []byte
 }

@@ -18,5 +18,6 @@ func selfSigned(s spec.Spec, p Place) []step.Step {
 		certificateLinks(p),
 		configuration(s, p),
 		p.Runtime,
+		pairInUse(s, p),
 	)
 }

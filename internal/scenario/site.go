@@ -33,6 +33,8 @@ type site struct {
 	// waits by itself.
 	wait  []step.Step
 	image string // what the container runs; "" without one
+	// engine is the address of the Docker Engine, for those who know no environment.
+	engine string
 	// preflight refuses what cannot succeed, such as a port that is taken.
 	preflight func(context.Context) error
 }
@@ -55,7 +57,7 @@ func openRuntime(ctx context.Context, r *Registry) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDockerSite(docker, r.Dir, r.Spec.Name, engine.Images{}), nil
+	return newDockerSite(docker, r.Dir, r.Spec.Name, engine.Images{}, engine.Binary{}), nil
 }
 
 // withOurs adds the kinds of thing that every site knows. Those of the process
@@ -75,8 +77,10 @@ func (s *site) describe(op host.Op) string {
 		return "the registry's process"
 	case engine.KindReady:
 		return op.Path + " to answer"
-	case engine.KindBinary, kindTree:
+	case engine.KindBinary, engine.KindTimer, kindTree:
 		return op.Path
+	case engine.KindLoop:
+		return "what renews the certificate"
 	}
 	return op.Ref.String()
 }

@@ -35,7 +35,8 @@ type Status struct {
 	TLS           StatusTLS      `json:"tls"`
 	Auth          StatusAuth     `json:"auth"`
 	Clients       []StatusClient `json:"clients"`
-	Reboot        string         `json:"reboot,omitempty"` // what starts it after a reboot
+	Reboot        string         `json:"reboot,omitempty"`  // what starts it after a reboot
+	Renewal       string         `json:"renewal,omitempty"` // what renews its certificate
 	Warnings      []string       `json:"warnings,omitempty"`
 }
 
@@ -45,6 +46,8 @@ type StatusTLS struct {
 	NotAfter      *time.Time `json:"notAfter"`
 	SANs          []string   `json:"sans"`
 	CAFingerprint string     `json:"caFingerprint"` // SHA-256, of certs/ca.crt
+	RenewAfter    *time.Time `json:"renewAfter,omitempty"`
+	LastRenewal   *Attempt   `json:"lastRenewal,omitempty"` // since the certificate in use was made
 }
 
 // StatusAuth is who may come in.
@@ -79,7 +82,7 @@ func (r *Registry) Status(ctx context.Context) (Status, error) {
 		s.Auth.Mode = mode
 	}
 	r.describeTLS(&s.TLS)
-	s.Warnings = r.strangeAddresses()
+	s.Warnings = append(r.strangeAddresses(), r.renewalWarnings(&s.TLS)...)
 	var err error
 	if s.Clients, err = r.statusClients(); err != nil {
 		return s, err
@@ -97,6 +100,7 @@ func (r *Registry) Status(ctx context.Context) (Status, error) {
 		s.Detail = found.Detail
 	}
 	s.Reboot = site.runtime.RebootCover(ctx)
+	r.describeRenewal(ctx, &s, found.State)
 	switch found.State {
 	case Running:
 		s.State = Running
@@ -130,11 +134,8 @@ func (r *Registry) describeTLS(t *StatusTLS) {
 	if err != nil {
 		return
 	}
-	t.NotAfter = &info.NotAfter
-	t.SANs = append(t.SANs, info.DNSNames...)
-	for _, ip := range info.IPs {
-		t.SANs = append(t.SANs, ip.String())
-	}
+	renew := info.RenewAfter()
+	t.NotAfter, t.RenewAfter, t.SANs = &info.NotAfter, &renew, info.SANs()
 }
 
 // CAFingerprint is that of certs/ca.crt, or "".

@@ -56,6 +56,9 @@ func (s Spec) checkVersion() *finding {
 var nameForm = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,47}$`)
 
 func (s Spec) checkName() *finding {
+	if strings.HasSuffix(s.Name, "-renew") {
+		return newFinding("name", "choose one with another end", "%q would be mistaken for what renews the certificate of %s", s.Name, strings.TrimSuffix(s.Name, "-renew"))
+	}
 	if !nameForm.MatchString(s.Name) {
 		return newFinding("name", "2 to 48 letters, digits, hyphens, dots or underscores, a letter or digit first", "%q cannot name a container and a directory", s.Name)
 	}

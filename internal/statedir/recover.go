@@ -84,11 +84,14 @@ func finish(ctx context.Context, h host.Host, p pending, forward bool) ([]host.R
 	}
 	var receipts []host.Receipt
 	var errs []error
+	changed := map[host.Ref]bool{}
 	for i, op := range p.Ops {
 		if last[op.Ref] != i {
 			continue
 		}
-		receipt, err := finishOne(ctx, h, op, originals[op.Ref], forward)
+		wanted := len(op.OnlyIf) == 0 || slices.ContainsFunc(op.OnlyIf, func(ref host.Ref) bool { return changed[ref] })
+		receipt, err := finishOne(ctx, h, op, originals[op.Ref], forward && wanted)
+		changed[op.Ref] = receipt.Changed
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -106,8 +109,8 @@ func finishOne(ctx context.Context, h host.Host, op host.Op, original host.Fact,
 		return r, err
 	}
 	var failed error
-	if forward && isPlain(op.Kind) && len(op.OnlyIf) == 0 && now.Hash() == original.Hash() {
-		op.Before = host.AnyBefore // it has just been looked at
+	if forward && isPlain(op.Kind) && now.Hash() == original.Hash() {
+		op.Before, op.OnlyIf = host.AnyBefore, nil // both have just been looked at
 		_, failed = h.Do(ctx, []host.Op{op})
 		if now, err = look(ctx, h, op.Ref); err != nil {
 			return r, errors.Join(failed, err)

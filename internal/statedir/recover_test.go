@@ -44,7 +44,8 @@ func TestRecover(t *testing.T) {
 		op(file("open"), host.Create, fact("open")),
 		op(file("edited"), host.Create, fact("ours")),
 		op(file("old"), host.Remove, host.Fact{}),
-		op(file("perhaps"), host.Create, fact("x"), file("done")),
+		op(file("perhaps"), host.Create, fact("x"), file("open")),
+		op(file("never"), host.Create, fact("x"), box("open")),
 		op(box("made"), host.Create, fact("made")),
 		op(box("changed"), host.Change, fact("new")),
 		op(box("open"), host.Create, fact("open")),
@@ -68,7 +69,8 @@ func TestRecover(t *testing.T) {
 	}
 	for ref, want := range map[host.Ref]string{
 		file("done"): fact("done").Hash(), file("open"): fact("open").Hash(), file("edited"): fact("theirs").Hash(),
-		file("old"): "", box("made"): fact("made").Hash(), box("changed"): fact("new").Hash(),
+		file("perhaps"): fact("x").Hash(),
+		file("old"):     "", box("made"): fact("made").Hash(), box("changed"): fact("new").Hash(),
 	} {
 		r, ok := got[ref.String()]
 		if !ok || !r.Changed || r.After != want || !reflect.DeepEqual(r.Before, before[ref]) {
@@ -84,7 +86,7 @@ func TestRecover(t *testing.T) {
 			t.Errorf("%s holds %q, %v", name, data, err)
 		}
 	}
-	for _, name := range []string{"old", "perhaps", "journal", ".regctl-1-0123abcd.tmp"} {
+	for _, name := range []string{"old", "never", "journal", ".regctl-1-0123abcd.tmp"} {
 		if _, err := os.Lstat(d.Join(name)); err == nil {
 			t.Errorf("%s is there", name)
 		}

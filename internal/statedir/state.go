@@ -32,7 +32,9 @@ type State struct {
 	Name          string `json:"name"`
 	Phase         Phase  `json:"phase"`
 	Runtime       string `json:"runtime,omitempty"`
-	Image         string `json:"image,omitempty"` // reference of the image in use
+	Image         string `json:"image,omitempty"`  // reference of the image in use
+	TLS           string `json:"tls,omitempty"`    // tls.mode as applied
+	Engine        string `json:"engine,omitempty"` // address of the Docker Engine in use
 	// UID and GID own serve/ and data/, and the registry runs as them.
 	UID int `json:"uid"`
 	GID int `json:"gid"`
@@ -41,10 +43,22 @@ type State struct {
 	Made        []string  `json:"made,omitempty"`
 	CreatedAt   time.Time `json:"createdAt,omitzero"`
 	LastApplied time.Time `json:"lastApplied,omitzero"`
+	// Renewal is the last attempt to renew the certificate; nil before the first.
+	Renewal *Renewal `json:"renewal,omitempty"`
 	// Receipts lead back to the machine as it was before the registry.
 	Receipts []host.Receipt `json:"receipts,omitempty"`
 	// Batch is the last journal that went into Receipts.
 	Batch string `json:"batch,omitempty"`
+}
+
+// Renewal is one attempt to renew the certificate.
+type Renewal struct {
+	At    time.Time `json:"at"`
+	Error string    `json:"error,omitempty"` // why it failed; "" when it did not
+	Hint  string    `json:"hint,omitempty"`
+	// Leaf is the fingerprint of the leaf that a failure left in use: once there is
+	// another, the failure is of the past.
+	Leaf string `json:"leaf,omitempty"`
 }
 
 // LoadState reads d's state. Where there is none it is the zero State, whose Phase

@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/regctl/regctl/internal/engine"
+	"github.com/regctl/regctl/internal/fault"
+	"github.com/regctl/regctl/internal/scenario"
+	"github.com/regctl/regctl/internal/spec"
+	"github.com/regctl/regctl/internal/step"
+)
+
+type renewOptions struct{ force, dryRun bool }
+
+func newCertRenew(a *app) *cobra.Command {
+	var o renewOptions
+	var loop engine.LoopOptions
+	var looping bool
+	cmd := &cobra.Command{
+		Use:   "renew",
+		Short: "Renew the certificate of a registry that runs on",
+		Long: `Renew the certificate, with a new key, once two thirds of its life are over; until
+then say when that will be. With --tls files, install the files that regctl.yaml
+names if they have changed. The registry serves the new certificate from the next
+handshake on, with no restart, which is checked: if it does not, the old one is put
+back. A stock image, which loads its certificate once, is restarted.
+
+The names stay those of the certificate, and clients trust it as before. Names that
+were added to regctl.yaml are for regctl apply.
+
+init sets up a systemd timer, cron or, where neither is there, a process that does
+this twice a day; regctl status names it. --loop is such a process in the
+foreground: it ends on SIGTERM.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if looping && (o.force || o.dryRun) {
+				return fault.Usage("leave --loop out", "--loop renews what is due, so neither --force nor --dry-run goes with it")
+			}
+			if looping {
+				return a.renewLoop(cmd.Context(), loop)
+			}
+			return settled(func() error { return a.renew(cmd.Context(), o) })
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.force, "force", false, "renew it now, due or not")
+	f.BoolVar(&looping, "loop", false, "go on, and renew it whenever that is due")
+	f.DurationVar(&loop.Every, "every", 12*time.Hour, "with --loop: how often to look; a random tenth is added")
+	f.StringVar(&loop.PIDFile, "pid-file", "", "with --loop: note the process's id here")
+	f.BoolVar(&loop.Detached, "detached", false, "started by regctl, which waits for word on descriptor 3")
+	_ = f.MarkHidden("pid-file")
+	_ = f.MarkHidden("detached")
+	f.BoolVar(&o.dryRun, "dry-run", false, "issue in memory, print what would change, and change nothing")
+	return cmd
+}
+
+type renewResult struct {
+	SchemaVersion int       `json:"schemaVersion"`
+	Name          string    `json:"name"`
+	Mode          string    `json:"mode"`
+	Changed       bool      `json:"changed"`
+	NotAfter      time.Time `json:"notAfter"`
+	RenewAfter    time.Time `json:"renewAfter"`
+	Serial        string    `json:"serial"`
+	Fingerprint   string    `json:"fingerprint"` // SHA-256
+}
+
+func (a *app) renew(ctx context.Context, o renewOptions) error {
+	r, err := a.findExisting()
+	if err != nil {
+		return err
+	}
+	a.attend(r)
+	if o.dryRun {
+		return a.rehearse(ctx, r, o)
+	}
+	changed, err := a.attempt(ctx, r, o.force)
+	if err != nil {
+		return err
+	}
+	return a.showRenewed(r, changed)
+}
+
+// attempt renews if that is due, and has it noted how it went.
+func (a *app) attempt(ctx context.Context, r *scenario.Registry, force bool) (changed bool, err error) {
+	planned, err := a.planRenewal(ctx, r, force)
+	if err == nil && planned.Empty() && !r.FailedBefore() && !r.Unfinished() || errors.Is(err, scenario.ErrNoRenewal) {
+		return false, err
+	}
+	if locked := r.Lock(ctx, a.flag.lockTimeout, "regctl cert renew"); locked != nil {
+		return false, firstError(err, locked)
+	}
+	defer func() { err = firstError(err, r.Unlock()) }()
+	if err == nil {
+		planned, err = r.PlanRenewal(ctx, force)
+	}
+	if err == nil && !planned.Empty() {
+		if r.Restarts(planned) {
+			a.ui.Say("%s loads its certificate when it starts: it is restarted, and is away for a moment", r.Spec.Image)
+		}
+		changed, err = true, r.Renew(ctx, planned)
+	}
+	if ctx.Err() == nil {
+		err = firstError(err, r.NoteRenewal(err))
+	}
+	return changed && err == nil, err
+}
+
+func (a *app) planRenewal(ctx context.Context, r *scenario.Registry, force bool) (step.Planned, error) {
+	if err := r.ConnectForRenewal(ctx); err != nil {
+		return step.Planned{}, err
+	}
+	return r.PlanRenewal(ctx, force)
+}
+
+// rehearse goes as far as issuing, and keeps nothing.
+func (a *app) rehearse(ctx context.Context, r *scenario.Registry, o renewOptions) error {
+	planned, err := a.planRenewal(ctx, r, o.force)
+	if err != nil {
+		return err
+	}
+	info, ok, err := r.Rehearse(ctx, planned)
+	if err != nil {
+		return err
+	}
+	switch {
+	case ok:
+		a.ui.Say("issued in memory, and kept nowhere: serial %s, until %s", info.Serial, moment(info.NotAfter))
+	case planned.Empty():
+		a.sayNotDue(r)
+	}
+	return a.showChanges(planned)
+}
+
+func (a *app) showRenewed(r *scenario.Registry, changed bool) error {
+	leaf, err := r.Leaf()
+	if err != nil {
+		return fault.Fail("regctl cert show says what is wrong", "%w", err)
+	}
+	if !changed {
+		a.sayNotDue(r)
+	}
+	if r.OtherNames() {
+		a.ui.Warn("%s names other hosts than the certificate: regctl apply issues one for them", r.Dir.Spec())
+	}
+	result := renewResult{1, r.Name(), r.Spec.TLS.Mode, changed, leaf.NotAfter, leaf.RenewAfter(), leaf.Serial, leaf.Fingerprint}
+	return a.ui.Result(result, func(w io.Writer) {
+		if changed {
+			fmt.Fprintf(w, "%s has a new certificate, serial %s, until %s\n", r.Spec.Endpoint(), leaf.Serial, moment(leaf.NotAfter))
+		}
+	})
+}
+
+func (a *app) sayNotDue(r *scenario.Registry) {
+	leaf, err := r.Leaf()
+	switch {
+	case err != nil:
+	case r.Spec.TLS.Mode == spec.TLSFiles:
+		a.ui.Say("nothing to do: %s is installed as it is, and good until %s", r.Spec.TLS.Cert, moment(leaf.NotAfter))
+	default:
+		a.ui.Say("nothing to do: it is due on %s, when two thirds of its life are over; --force renews it now", moment(leaf.RenewAfter()))
+	}
+}
