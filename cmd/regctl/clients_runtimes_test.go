@@ -110,7 +110,7 @@ func htpasswd(t *testing.T, user, password string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "htpasswd")
+	dir, err := os.MkdirTemp("", "htpasswd") //nolint:usetesting // the registry's user cannot reach into the test's own
 	if err != nil {
 		t.Fatal(err)
 	}

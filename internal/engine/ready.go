@@ -68,31 +68,37 @@ func (e Endpoint) client() (*http.Client, error) {
 }
 
 func (e Endpoint) get(ctx context.Context, client *http.Client) error {
-	resp, err := e.base(ctx, client, "", secret.String{})
-	if err == nil && resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusUnauthorized {
-		err = fmt.Errorf("%s answers %s", resp.Request.URL, resp.Status)
+	answer, err := e.base(ctx, client, "", secret.String{})
+	if err == nil && answer.code != http.StatusOK && answer.code != http.StatusUnauthorized {
+		err = fmt.Errorf("%s/v2/ answers %s", strings.TrimSuffix(e.URL, "/"), answer.status)
 	}
 	return err
 }
 
-// base asks for /v2/, as user if that is not "". The answer's body is closed.
-func (e Endpoint) base(ctx context.Context, client *http.Client, user string, password secret.String) (*http.Response, error) {
+// baseAnswer is what /v2/ answered.
+type baseAnswer struct {
+	code              int
+	status, challenge string
+}
+
+// base asks for /v2/, as user if that is not "".
+func (e Endpoint) base(ctx context.Context, client *http.Client, user string, password secret.String) (baseAnswer, error) {
 	url, err := url.JoinPath(e.URL, "/v2/")
 	if err != nil {
-		return nil, err
+		return baseAnswer{}, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, err
+		return baseAnswer{}, err
 	}
 	if user != "" {
 		req.SetBasicAuth(user, password.Reveal())
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, err
+		return baseAnswer{}, err
 	}
-	return resp, resp.Body.Close()
+	return baseAnswer{resp.StatusCode, resp.Status, resp.Header.Get("WWW-Authenticate")}, resp.Body.Close()
 }
 
 // Admits reports whether the registry lets user in by Basic authentication, and
@@ -105,14 +111,14 @@ func (e Endpoint) Admits(ctx context.Context, user string, password secret.Strin
 	}
 	defer client.CloseIdleConnections()
 	open, err := e.base(ctx, client, "", secret.String{})
-	if err != nil || open.StatusCode != http.StatusUnauthorized {
+	if err != nil || open.code != http.StatusUnauthorized {
 		return true, false, err
 	}
-	if scheme, _, _ := strings.Cut(open.Header.Get("WWW-Authenticate"), " "); !strings.EqualFold(scheme, "basic") {
+	if scheme, _, _ := strings.Cut(open.challenge, " "); !strings.EqualFold(scheme, "basic") {
 		return true, true, nil
 	}
 	in, err := e.base(ctx, client, user, password)
-	return err == nil && in.StatusCode == http.StatusOK, true, err
+	return err == nil && in.code == http.StatusOK, true, err
 }
 
 // readyWant is what a wait is told: Fact.Data of KindReady.

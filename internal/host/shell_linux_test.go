@@ -68,8 +68,12 @@ func TestLookAtTheSameFileTwice(t *testing.T) {
 	put(t, path, "content\n", 0o644)
 	put(t, filepath.Join(root, "empty"), "", 0o644)
 	for _, between := range [][]host.Ref{
-		nil, {{Kind: host.Dir, Path: root}}, {{Kind: host.File, Path: path + "x"}}, {{Kind: host.File, Path: filepath.Join(root, "empty")}},
-		{{Kind: host.File, Path: root}}, {host.MachineRef()},
+		nil,
+		{{Kind: host.Dir, Path: root}},
+		{{Kind: host.File, Path: path + "x"}},
+		{{Kind: host.File, Path: filepath.Join(root, "empty")}},
+		{{Kind: host.File, Path: root}},
+		{host.MachineRef()},
 	} {
 		edit := host.Ref{Kind: host.Edit, Path: path}
 		refs := append(append([]host.Ref{{Kind: host.Source, Path: path}}, between...), edit, host.Ref{Kind: host.File, Path: path})
