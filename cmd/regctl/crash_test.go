@@ -122,8 +122,21 @@ func (r *run) oneContainer(t *testing.T) {
 	}
 }
 
+// noContainer demands that nothing of the registry runs any more, its renewal loop
+// included.
 func (r *run) noContainer(t *testing.T) {
 	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	left := func() bool {
+		all := processes(t)
+		return strings.Contains(all, r.dir+"\x00") || strings.Contains(all, r.dir+"/")
+	}
+	for deadline := time.Now().Add(5 * time.Second); left(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("a process of %s is left", r.dir)
+		}
+	}
 	if testenv.Has("docker") && len(r.containers(t)) != 0 {
 		t.Fatalf("containers of %s are left", r.name)
 	}

@@ -41,7 +41,7 @@ func TestRenewUnderLoad(t *testing.T) {
 	}
 }
 
-const renewals = 5
+const renewals = 4
 
 func renewUnderLoad(t *testing.T, r *run, sock string, ca []byte) {
 	crew := &crew{run: r, sock: sock, roots: x509.NewCertPool()}
@@ -166,21 +166,21 @@ func (c *crew) raw(ctx context.Context, w *worker, client *http.Client) error {
 	_, _ = rand.Read(content)
 	digest := fmt.Sprintf("sha256:%x", sha256.Sum256(content))
 	base := "https://127.0.0.1:" + c.port
-	resp, _, err := c.try(ctx, client, http.MethodPost, base+"/v2/"+c.name+"/blobs/uploads/", nil, http.StatusAccepted)
+	begun, err := c.try(ctx, client, http.MethodPost, base+"/v2/"+c.name+"/blobs/uploads/", nil, http.StatusAccepted)
 	if err != nil {
 		return err
 	}
-	if _, _, err = c.try(ctx, client, http.MethodPut, resp.Header.Get("Location")+"&digest="+digest, content, http.StatusCreated); err != nil {
+	if _, err = c.try(ctx, client, http.MethodPut, begun.location+"&digest="+digest, content, http.StatusCreated); err != nil {
 		return err
 	}
-	resp, got, err := c.try(ctx, client, http.MethodGet, base+"/v2/"+c.name+"/blobs/"+digest, nil, http.StatusOK)
+	got, err := c.try(ctx, client, http.MethodGet, base+"/v2/"+c.name+"/blobs/"+digest, nil, http.StatusOK)
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(got, content) {
-		return fmt.Errorf("%s came back with %d other bytes", digest, len(got))
+	if !bytes.Equal(got.body, content) {
+		return fmt.Errorf("%s came back with %d other bytes", digest, len(got.body))
 	}
-	w.leaf = fingerprint(resp.TLS.PeerCertificates[0])
+	w.leaf = got.leaf
 	return nil
 }
 
@@ -189,13 +189,19 @@ func fingerprint(cert *x509.Certificate) string {
 	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
 }
 
+// answer is what came back, and the fingerprint of the leaf that was seen.
+type answer struct {
+	location, leaf string
+	body           []byte
+}
+
 // try does one request, and once more if the connection was closed before the first
-// byte of an answer. The body that came has been read.
-func (c *crew) try(ctx context.Context, client *http.Client, method, url string, body []byte, want int) (*http.Response, []byte, error) {
+// byte of an answer.
+func (c *crew) try(ctx context.Context, client *http.Client, method, url string, body []byte, want int) (a answer, err error) {
 	for again := false; ; again = true {
 		req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 		if err != nil {
-			return nil, nil, err
+			return a, err
 		}
 		resp, err := client.Do(req)
 		if !again && (errors.Is(err, io.EOF) || err != nil && strings.Contains(err.Error(), "connection reset")) {
@@ -203,13 +209,14 @@ func (c *crew) try(ctx context.Context, client *http.Client, method, url string,
 			continue
 		}
 		if err != nil {
-			return nil, nil, err
+			return a, err
 		}
-		got, err := io.ReadAll(resp.Body)
+		a.location, a.leaf = resp.Header.Get("Location"), fingerprint(resp.TLS.PeerCertificates[0])
+		a.body, err = io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
 		if err == nil && resp.StatusCode != want {
 			err = fmt.Errorf("%s %s: %s", method, url, resp.Status)
 		}
-		return resp, got, err
+		return a, err
 	}
 }

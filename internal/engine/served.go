@@ -39,7 +39,7 @@ func (e Endpoint) Chain(ctx context.Context) ([]byte, error) {
 	var chain []byte
 	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: 5 * time.Second}, Config: &tls.Config{
 		ServerName:         u.Hostname(),
-		InsecureSkipVerify: true, // what it is is the question
+		InsecureSkipVerify: true, // its certificate is the question
 		// A registry that wants the client's certificate too has sent its own by then.
 		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
 			for _, der := range raw {

@@ -45,7 +45,7 @@ func processSite(r *Registry) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Runtime = append(steps, renewing...)
+	p.Runtime = join(steps, renewing)
 	handlers := processHandlers()
 	handlers[engine.KindBinary] = engine.Binary{Source: options.Source}
 	return &site{
