@@ -103,9 +103,9 @@ func (c clientsResult) status(ctx context.Context) error {
 
 // showClients prints results: a table on stdout, and of what failed the causes, each
 // with its hint.
-func (a *app) showClients(ctx context.Context, results []clients.Result, diffs bool) error {
-	all := summarize(results, diffs)
-	if err := a.ui.Result(all, func(w io.Writer) { a.printClients(w, all) }); err != nil {
+func (a *app) showClients(ctx context.Context, results []clients.Result, dryRun, check bool) error {
+	all := summarize(results, dryRun || check)
+	if err := a.ui.Result(all, func(w io.Writer) { a.printClients(w, all, dryRun) }); err != nil {
 		return err
 	}
 	for _, warning := range commonWarnings(results) {
@@ -119,10 +119,17 @@ func (a *app) showClients(ctx context.Context, results []clients.Result, diffs b
 	return all.status(ctx)
 }
 
-func (a *app) printClients(w io.Writer, all clientsResult) {
+func (a *app) printClients(w io.Writer, all clientsResult, dryRun bool) {
+	changed := string(clients.Changed)
+	if dryRun {
+		changed = "would change"
+	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "HOST\tSTATUS\tSTORE\tVERIFIED\tPATH")
 	for _, r := range all.Results {
+		if r.Status == string(clients.Changed) {
+			r.Status = changed
+		}
 		if len(r.Stores) == 0 {
 			fmt.Fprintf(table, "%s\t%s\t-\t-\t\n", r.Host, r.Status)
 		}
@@ -143,12 +150,12 @@ func (a *app) printClients(w io.Writer, all clientsResult) {
 			}
 		}
 	}
-	fmt.Fprintln(w, all.Summary)
+	fmt.Fprintln(w, all.Summary.line(changed))
 }
 
-// String is the last line of the table.
-func (s clientsSummary) String() string {
-	text := fmt.Sprintf("%d %s: %d changed, %d unchanged", s.Hosts, plural(s.Hosts, "host"), s.Changed, s.Unchanged)
+// line is the last of the table.
+func (s clientsSummary) line(changed string) string {
+	text := fmt.Sprintf("%d %s: %d %s, %d unchanged", s.Hosts, plural(s.Hosts, "host"), s.Changed, changed, s.Unchanged)
 	if s.Drifted > 0 {
 		text += fmt.Sprintf(", %d drifted", s.Drifted)
 	}

@@ -244,7 +244,7 @@ func (a *app) chooseHosts(cmd *cobra.Command, s *sshFlags, d statedir.Dir, other
 // nobody ends a command that has no hosts to go to.
 func (a *app) nobody(ctx context.Context) error {
 	a.ui.Say("nothing to do: there are no such hosts")
-	return a.showClients(ctx, nil, false)
+	return a.showClients(ctx, nil, false, false)
 }
 
 // clientsCommand is what the commands over clients differ in.
@@ -310,7 +310,7 @@ func (a *app) overHosts(cmd *cobra.Command, r *scenario.Registry, hosts []string
 	if err == nil && !c.dryRun && !c.check {
 		err = statedir.TidyClients(r.Dir)
 	}
-	return firstError(err, a.showClients(ctx, results, c.dryRun || c.check))
+	return firstError(err, a.showClients(ctx, results, c.dryRun, c.check))
 }
 
 // merged lays the flags given over those on record.
