@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/regctl/regctl/internal/engine"
@@ -80,7 +81,11 @@ func (r *Registry) Apply(ctx context.Context, planned step.Planned, retain bool)
 	r.state.Name, r.state.Runtime, r.state.TLS = r.Spec.Name, r.Spec.Runtime, r.Spec.TLS.Mode
 	r.state.UID, r.state.GID = r.site.place.UID, r.site.place.GID
 	r.state.Image, r.state.Engine = r.site.image, r.site.engine
-	return r.carryOut(ctx, planned, before, retain)
+	if err := r.carryOut(ctx, planned, before, retain); err != nil || waits(planned) {
+		return err
+	}
+	// The command that started it may have been killed before it answered.
+	return r.Await(ctx)
 }
 
 // carryOut runs a plan. When it fails, what it did is put back, and the state
@@ -106,6 +111,13 @@ func (r *Registry) carryOut(ctx context.Context, planned step.Planned, before st
 	before.Batch = r.state.Batch
 	r.state = before
 	return errors.Join(err, r.forget())
+}
+
+// waits reports whether a plan waits for the registry by itself.
+func waits(planned step.Planned) bool {
+	return slices.ContainsFunc(planned.Changes, func(c step.Named) bool {
+		return slices.ContainsFunc(c.Ops, func(op host.Op) bool { return op.Kind == engine.KindReady })
+	})
 }
 
 // planGone is an ErrChanged that says what changed in its own words.
