@@ -142,7 +142,8 @@ func TestInterruptedInit(t *testing.T) {
 				t.Errorf("%v, want exit status 130:\n%s", err, said.String())
 			}
 			if _, err := os.Stat(r.dir); !os.IsNotExist(err) {
-				t.Errorf("an interrupted init left %s: %v\n%s", r.dir, err, said.String())
+				left, _ := filepath.Glob(filepath.Join(r.dir, "*"))
+				t.Errorf("an interrupted init left %s: %v, %v\n%s", r.dir, err, left, said.String())
 			}
 			r.noContainer(t)
 		}

@@ -105,7 +105,7 @@ func (r *Registry) carryOut(ctx context.Context, planned step.Planned, before st
 	}
 	patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()
-	if undo := step.Undo(patient, r.site.host, receipts); undo != nil {
+	if undo := step.Undo(patient, r.site.host, r.withLogs(receipts)); undo != nil {
 		return errors.Join(err, fault.Fail("regctl destroy removes the rest", "putting things back: %w", undo))
 	}
 	before.Batch = r.state.Batch
@@ -113,10 +113,24 @@ func (r *Registry) carryOut(ctx context.Context, planned step.Planned, before st
 	return errors.Join(err, r.forget())
 }
 
-// waits reports whether a plan waits for the registry by itself.
+// withLogs has the folder of logs, where receipts made it, go with what the registry
+// wrote there meanwhile.
+func (r *Registry) withLogs(receipts []host.Receipt) []host.Receipt {
+	all := slices.Clone(receipts)
+	for i, receipt := range all {
+		if receipt.Kind == host.Dir && receipt.Path == r.Dir.Logs() && !receipt.Before.Exists {
+			all[i].Kind = kindTree
+		}
+	}
+	return all
+}
+
+// waits reports whether a plan waits for the registry by itself: it says so, or it
+// starts a process, which is not done before that one serves.
 func waits(planned step.Planned) bool {
+	kinds := []host.Kind{engine.KindReady, engine.KindProcess, engine.KindUnit}
 	return slices.ContainsFunc(planned.Changes, func(c step.Named) bool {
-		return slices.ContainsFunc(c.Ops, func(op host.Op) bool { return op.Kind == engine.KindReady })
+		return slices.ContainsFunc(c.Ops, func(op host.Op) bool { return slices.Contains(kinds, op.Kind) })
 	})
 }
 
@@ -139,6 +153,9 @@ func (r *Registry) WriteSpec(ctx context.Context, yaml []byte) error {
 // never was, nothing stays.
 func (r *Registry) forget() error {
 	if r.state.Phase == statedir.PhaseCreating && len(r.state.Receipts) == 0 {
+		if err := r.removeStray(); err != nil {
+			return err
+		}
 		_, err := statedir.Erase(r.Dir, r.lock)
 		return err
 	}

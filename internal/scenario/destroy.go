@@ -220,15 +220,20 @@ func (r *Registry) removeTrees(ctx context.Context, keepData bool) error {
 			ops = append(ops, host.Op{Ref: host.Ref{Kind: kindTree, Path: path}, Action: host.Remove, Before: host.AnyBefore})
 		}
 	}
-	ops = append(ops, removeOp(host.File, engine.RenewLog(string(r.Dir))))
 	if r.state.Runtime == spec.RuntimeProcess {
 		ops = append(ops, removeOp(host.File, engine.BootLog(string(r.Dir))))
 	}
 	if _, err := r.site.host.Do(ctx, ops); err != nil {
 		return err
 	}
-	// What a process that was stopped before leaves, or a copy that was not finished.
-	for _, path := range []string{engine.PIDFile(string(r.Dir)), engine.LoopPIDFile(string(r.Dir)), r.Dir.Join("bin", "regctl.new")} {
+	return r.removeStray()
+}
+
+// removeStray removes what a process that was stopped before leaves, or a copy that
+// was not finished.
+func (r *Registry) removeStray() error {
+	dir := string(r.Dir)
+	for _, path := range []string{engine.PIDFile(dir), engine.LoopPIDFile(dir), engine.RenewLog(dir), r.Dir.Join("bin", "regctl.new")} {
 		if err := os.Remove(path); err != nil && !missing(err) {
 			return err
 		}
