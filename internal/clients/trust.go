@@ -88,6 +88,9 @@ func retire(ctx context.Context, s *sight, c trust.Client, ledger []host.Entry, 
 		return nil, err
 	}
 	all := stores(plans, Changed)
+	for i := range all {
+		all[i].Gone = true
+	}
 	if w.DryRun {
 		return all, nil
 	}
@@ -108,7 +111,9 @@ func outdated(e host.Entry, r trust.Registry, former []string) bool {
 	switch store {
 	case trust.Insecure, trust.Legacy:
 		return !r.Plain
-	case trust.Docker, trust.Rootless, trust.Podman, trust.OS:
+	case trust.OS:
+		return r.Plain || r.Surplus(e.Path)
+	case trust.Docker, trust.Rootless, trust.Podman:
 		return r.Plain
 	}
 	return false

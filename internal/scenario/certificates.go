@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -34,6 +35,9 @@ func (c certificates) Plan(seen host.Facts) (step.Change, error) {
 	if err != nil {
 		return step.Change{}, err
 	}
+	if newCA && seen[c.caCert()].Exists && len(c.place.Trusting) > 0 {
+		return step.Change{}, c.replaceable(seen)
+	}
 	why := c.needLeaf(seen)
 	if !newCA && why == "" {
 		return step.Change{}, nil
@@ -53,6 +57,16 @@ func (c certificates) Plan(seen host.Facts) (step.Change, error) {
 	})
 	make := func(context.Context) ([]host.Op, error) { return c.issue(seen, newCA, c.spec.Hosts) }
 	return step.Change{Items: items, Make: make}, nil
+}
+
+// replaceable refuses to replace a CA under clients that trust it.
+func (c certificates) replaceable(seen host.Facts) error {
+	why := pki.CAFits(seen[c.caCert()].Data, c.spec.Hosts)
+	if why == nil {
+		why = errors.New("the CA has expired")
+	}
+	return fault.Fail("regctl cert rotate-ca makes a new CA and has them trust it first; then run the same command again",
+		"%w, and %d of your hosts trust it", why, len(c.place.Trusting))
 }
 
 // needCA reports whether a CA has to be made: there is none yet, or the one
@@ -101,13 +115,17 @@ func (c certificates) needLeaf(seen host.Facts) string {
 	return ""
 }
 
-// issue makes what is missing, with a leaf for hosts, and returns the ops that put
-// it in place.
-func (c certificates) issue(seen host.Facts, newCA bool, hosts []string) ([]host.Op, error) {
-	config := pki.Config{
+func (c certificates) config(hosts []string) pki.Config {
+	return pki.Config{
 		Name: c.spec.Name, Hosts: hosts, KeyType: c.spec.TLS.KeyType,
 		CertDays: c.spec.TLS.CertDays, CADays: c.spec.TLS.CADays, Now: c.place.Now,
 	}
+}
+
+// issue makes what is missing, with a leaf for hosts, and returns the ops that put
+// it in place.
+func (c certificates) issue(seen host.Facts, newCA bool, hosts []string) ([]host.Op, error) {
+	config := c.config(hosts)
 	caCert, caKey := seen[c.caCert()].Data, seen[c.caKey()].Data
 	var ops []host.Op
 	if newCA {

@@ -178,6 +178,10 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 	return r.unlocking(ctx, func() (step.Planned, error) {
 		p := r.site.place
 		p.SpecYAML = r.write
+		var err error
+		if p.Trusting, err = statedir.MayTrust(r.Dir); err != nil {
+			return step.Planned{}, err
+		}
 		if r.NoStart {
 			p.Runtime = nil
 		}
