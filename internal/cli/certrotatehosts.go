@@ -36,7 +36,11 @@ func (x *rotation) everywhere(ctx context.Context, verb string, about func() (tr
 		return err
 	}
 	o := scenario.VerifyOptions{Mode: verify.Auto}
-	if !x.r.Provable(ctx) {
+	provable, err := x.r.Provable(ctx)
+	if err != nil {
+		return err
+	}
+	if !provable {
 		x.app.ui.Warn("the certificate in service is not valid, so that no client can prove its trust before there is another")
 		o.Mode = verify.None
 	}

@@ -77,12 +77,11 @@ func (c certificates) needCA(seen host.Facts) (bool, error) {
 	case !crt.Exists && !key.Exists:
 		return true, nil
 	case !crt.Exists || !key.Exists:
-		missing, other := c.caCert().Path, c.caKey().Path
 		if crt.Exists {
-			missing, other = other, missing
+			return false, fault.Fail("restore it from a backup; without one, regctl cert rotate-ca replaces the CA, on every client too", "%s is missing", c.caKey().Path)
 		}
-		return false, fault.Fail("restore it from a backup; or remove "+other+" too, and a new CA is made, which every client must then be told to trust",
-			"%s is missing", missing)
+		return false, fault.Fail("restore it from a backup; or remove "+c.caKey().Path+" too, and a new CA is made, which every client must then be told to trust",
+			"%s is missing", c.caCert().Path)
 	}
 	info, err := pki.Inspect(crt.Data)
 	if err != nil {

@@ -17,8 +17,8 @@ type Certificates struct {
 	SchemaVersion int           `json:"schemaVersion"`
 	Mode          string        `json:"mode"`
 	Leaf          *Certificate  `json:"leaf"`
-	Chain         []Certificate `json:"chain"` // what is served beside the leaf
-	CA            *Certificate  `json:"ca"`    // what clients must trust, where that is not a public CA
+	Chain         []Certificate `json:"chain"`              // what is served beside the leaf
+	CA            *Certificate  `json:"ca"`                 // what clients must trust, where that is not a public CA
 	Rotation      string        `json:"rotation,omitempty"` // spreading or withdrawing: the CA is being replaced
 	RenewAfter    *time.Time    `json:"renewAfter"`
 	Served        *Served       `json:"served"` // nil where nothing answers

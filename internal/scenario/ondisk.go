@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"strings"
 	"time"
 
 	"github.com/regctl/regctl/internal/fault"
@@ -83,8 +84,11 @@ func caFault(folder string, err error) error {
 		return nil
 	}
 	hint := fault.Hint(err)
-	if fault.IsUsage(err) {
+	if fault.IsUsage(err) || hint == "" {
 		hint = "restore ca.crt and ca.key from the same backup"
+	}
+	if !strings.Contains(hint, "clock") {
+		hint += "; without one, regctl cert rotate-ca replaces the CA, on every client too"
 	}
 	return fault.Fail(hint, "the CA in %s: %w", folder, err)
 }

@@ -156,11 +156,14 @@ func (r *Registry) placeNow() Place {
 }
 
 // Provable reports whether clients can prove their trust at all: not where the
-// certificate in service is of no use any more, which only the switch mends.
-func (r *Registry) Provable(ctx context.Context) bool {
+// certificate in service is of no use any more, which only the switch mends. A registry
+// that is stopped is an error.
+func (r *Registry) Provable(ctx context.Context) (bool, error) {
 	if r.answers(ctx) {
-		return true
+		return true, nil
 	}
-	_, err := ownEndpoint(r.Spec).Chain(ctx)
-	return err != nil // it is stopped, which has to be said
+	if _, err := ownEndpoint(r.Spec).Chain(ctx); err != nil {
+		return false, fault.Fail("regctl start starts it", "%s does not answer, so that no client can prove its trust", r.Spec.Endpoint())
+	}
+	return false, nil
 }
