@@ -86,7 +86,7 @@ func (a *app) runRotate(cmd *cobra.Command, f *rotateFlags) (err error) {
 	}
 	dial := &dialers{a: a, flags: &f.sshFlags, given: cmd.Flags().Changed, secrets: got}
 	defer dial.close()
-	x := &rotation{app: a, r: r, flags: f, hosts: hosts, dial: dial, settings: settings(cmd, kept...)}
+	x := &rotation{app: a, r: r, flags: &f.sshFlags, skip: f.skip, hosts: hosts, dial: dial, settings: settings(cmd, kept...)}
 	err = x.run(ctx)
 	var stop *stopped
 	if err == nil || errors.As(err, &stop) {
@@ -177,7 +177,7 @@ func (a *app) showRotation(x *rotation, done bool) error {
 }
 
 // notReady is why a rotation does not go on.
-func (x *rotation) notReady(failed []clients.Result) error {
+func (x *rotation) notReady(failed []clients.Result, text string) error {
 	var names []string
 	reached := false
 	for _, f := range failed {
@@ -187,10 +187,6 @@ func (x *rotation) notReady(failed []clients.Result) error {
 	hint := "mend that and run the same command again"
 	if !reached {
 		hint += "; or leave them behind with --skip-unreachable"
-	}
-	text := "the CA was not switched: %s %s not ready"
-	if x.r.Rotation() == statedir.Withdrawing {
-		text = "the old CA stays for now: %s %s not done with it"
 	}
 	be := "are"
 	if len(names) == 1 {

@@ -9,6 +9,7 @@ import (
 	"github.com/regctl/regctl/internal/fleet"
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/scenario"
+	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/statedir"
 	"github.com/regctl/regctl/internal/step"
 	"github.com/regctl/regctl/internal/trust"
@@ -19,7 +20,8 @@ import (
 type rotation struct {
 	app      *app
 	r        *scenario.Registry
-	flags    *rotateFlags
+	flags    *sshFlags
+	skip     bool // leave behind who cannot be reached
 	hosts    []string
 	dial     *dialers
 	settings map[string][]string // the flags given, for the clients' records
@@ -28,15 +30,36 @@ type rotation struct {
 	results []clients.Result
 }
 
+// round is one pass over all hosts.
+type round struct {
+	verb     string
+	registry trust.Registry     // what they are to trust
+	asked    *scenario.Registry // as it serves at the time
+	change   func(*clients.Wish)
+	failed   string // what to say when %s %s not ready
+}
+
 // everywhere has all hosts trust what about gives, each in the stores that it has
 // already, and prove it. A host that fails is an error, unless it may be left behind.
-func (x *rotation) everywhere(ctx context.Context, verb string, about func() (trust.Registry, error)) (err error) {
+func (x *rotation) everywhere(ctx context.Context, verb string, about func() (trust.Registry, error)) error {
 	registry, err := about()
-	if err != nil || len(x.hosts) == 0 {
+	if err != nil {
 		return err
 	}
+	failed := "the CA was not switched: %s %s not ready"
+	if x.r.Rotation() == statedir.Withdrawing {
+		failed = "the old CA stays for now: %s %s not done with it"
+	}
+	return x.over(ctx, round{verb: verb, registry: registry, asked: x.r, change: func(*clients.Wish) {}, failed: failed})
+}
+
+// over does a round.
+func (x *rotation) over(ctx context.Context, one round) (err error) {
+	if len(x.hosts) == 0 {
+		return nil
+	}
 	o := scenario.VerifyOptions{Mode: verify.Auto}
-	provable, err := x.r.Provable(ctx)
+	provable, err := one.asked.Provable(ctx)
 	if err != nil {
 		return err
 	}
@@ -44,24 +67,27 @@ func (x *rotation) everywhere(ctx context.Context, verb string, about func() (tr
 		x.app.ui.Warn("the certificate in service is not valid, so that no client can prove its trust before there is another")
 		o.Mode = verify.None
 	}
-	how, done, err := x.r.Verification(ctx, registry, o)
+	shown := one.registry
+	shown.Plain = one.asked.Spec.TLS.Mode == spec.TLSNone
+	how, done, err := one.asked.Verification(ctx, shown, o)
 	if err != nil {
 		return err
 	}
 	defer func() { err = firstError(err, done()) }()
-	tell, end := x.app.progress(verb)
-	x.app.ui.Say("%s: %d %s", verb, len(x.hosts), plural(len(x.hosts), "host"))
+	tell, end := x.app.progress(one.verb)
+	x.app.ui.Say("%s: %d %s", one.verb, len(x.hosts), plural(len(x.hosts), "host"))
 	over := clients.Run{
 		Dir: x.r.Dir, Hosts: x.hosts, Dial: x.dial.dial,
 		Fleet: fleet.Options{Parallel: x.flags.parallel, PerHost: x.flags.timeout, Progress: tell},
 		Do: func(ctx context.Context, h host.Host, known statedir.Client) (clients.Report, error) {
-			wish := clients.Wish{Registry: registry, Former: known.Addresses, Verify: how}
+			wish := clients.Wish{Registry: one.registry, Former: known.Addresses, Verify: how}
 			placed(known, &wish)
+			one.change(&wish)
 			return clients.Trust(ctx, h, wish)
 		},
 		Keep: func(c *statedir.Client, report clients.Report) {
 			c.Settings = merged(c.Settings, x.settings)
-			keepTrust(c, report, registry)
+			keepTrust(c, report, one.registry)
 		},
 	}
 	x.results, err = over.Over(ctx)
@@ -69,25 +95,25 @@ func (x *rotation) everywhere(ctx context.Context, verb string, about func() (tr
 	if err := firstError(ctx.Err(), err); err != nil {
 		return err
 	}
-	return x.judge()
+	return x.judge(one.failed)
 }
 
 // judge sorts out who was not reached and may be left behind.
-func (x *rotation) judge() error {
+func (x *rotation) judge(text string) error {
 	var failed []clients.Result
 	for _, one := range x.results {
 		behind := slices.Contains(x.skipped, one.Host)
 		switch {
 		case one.Err == nil:
 			x.skipped = slices.DeleteFunc(x.skipped, func(h string) bool { return h == one.Host })
-		case one.Report.Reached || !behind && !x.flags.skip:
+		case one.Report.Reached || !behind && !x.skip:
 			failed = append(failed, one)
 		case !behind:
 			x.skipped = append(x.skipped, one.Host)
 		}
 	}
 	if len(failed) > 0 {
-		return x.notReady(failed)
+		return x.notReady(failed, text)
 	}
 	return nil
 }

@@ -35,7 +35,10 @@ func Trust(ctx context.Context, h host.Host, w Wish) (Report, error) {
 		return failed, err
 	}
 	failed.Reached = true
-	gone, err := retire(ctx, s, c, ledger, w)
+	var gone []Store
+	if !w.Options.Beside {
+		gone, err = retire(ctx, s, c, ledger, w)
+	}
 	if err != nil {
 		return failed, err
 	}

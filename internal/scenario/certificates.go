@@ -114,6 +114,15 @@ func (c certificates) needLeaf(seen host.Facts) string {
 	return ""
 }
 
+// newCA makes a CA: the ops put its certificate and its key in place.
+func (c certificates) newCA(seen host.Facts) ([]host.Op, error) {
+	caCert, caKey, err := pki.NewCA(c.config(c.spec.Hosts))
+	return []host.Op{
+		writeOp(c.caCert(), seen, host.Fact{Exists: true, Data: caCert, Mode: 0o644, UID: ourUID(), GID: ourGID()}),
+		writeOp(c.caKey(), seen, host.Fact{Exists: true, Data: caKey, Mode: 0o600, UID: ourUID(), GID: ourGID()}),
+	}, err
+}
+
 func (c certificates) config(hosts []string) pki.Config {
 	return pki.Config{
 		Name: c.spec.Name, Hosts: hosts, KeyType: c.spec.TLS.KeyType,
@@ -129,12 +138,10 @@ func (c certificates) issue(seen host.Facts, newCA bool, hosts []string) ([]host
 	var ops []host.Op
 	if newCA {
 		var err error
-		if caCert, caKey, err = pki.NewCA(config); err != nil {
+		if ops, err = c.newCA(seen); err != nil {
 			return nil, err
 		}
-		ops = append(ops,
-			writeOp(c.caCert(), seen, host.Fact{Exists: true, Data: caCert, Mode: 0o644, UID: ourUID(), GID: ourGID()}),
-			writeOp(c.caKey(), seen, host.Fact{Exists: true, Data: caKey, Mode: 0o600, UID: ourUID(), GID: ourGID()}))
+		caCert, caKey = ops[0].Want.Data, ops[1].Want.Data
 	}
 	chain, key, err := pki.Issue(caCert, caKey, config)
 	if err != nil {

@@ -178,9 +178,11 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 	return r.unlocking(ctx, func() (step.Planned, error) {
 		p := r.site.place
 		p.SpecYAML = r.write
-		var err error
-		if p.Trusting, err = statedir.MayTrust(r.Dir); err != nil {
-			return step.Planned{}, err
+		if r.state.TLS == spec.TLSSelfSigned {
+			var err error
+			if p.Trusting, err = statedir.MayTrust(r.Dir); err != nil {
+				return step.Planned{}, err
+			}
 		}
 		if r.NoStart {
 			p.Runtime = nil

@@ -28,7 +28,7 @@ type Place struct {
 	Runtime []step.Step
 	// KeyPassphrase opens the operator's own key, where that has one.
 	KeyPassphrase secret.String
-	// Trusting are the hosts that trust the registry.
+	// Trusting are the hosts that trust the registry's own CA.
 	Trusting []string
 	// SpecYAML is regctl.yaml as it should be; nil leaves the file alone.
 	SpecYAML []byte

@@ -45,7 +45,7 @@ type State struct {
 	LastApplied time.Time `json:"lastApplied,omitzero"`
 	// Renewal is the last attempt to renew the certificate; nil before the first.
 	Renewal *Renewal `json:"renewal,omitempty"`
-	// Rotation is the replacement of the CA that is under way; nil when there is none.
+	// Rotation is the replacement of the CA, or of TLS, that is under way; nil when there is none.
 	Rotation *Rotation `json:"rotation,omitempty"`
 	// Receipts lead back to the machine as it was before the registry.
 	Receipts []host.Receipt `json:"receipts,omitempty"`
@@ -63,6 +63,10 @@ type Renewal struct {
 	Leaf string `json:"leaf,omitempty"`
 }
 
+// Following says that clients hold two forms of the registry, or may, since it goes from
+// plain HTTP to TLS or back.
+const Following RotationPhase = "following"
+
 // RotationPhase is how far a new CA has come.
 type RotationPhase string
 
@@ -72,7 +76,7 @@ const (
 	Withdrawing RotationPhase = "withdrawing" // it is in force, and the old one leaves the clients
 )
 
-// Rotation is the replacement of a CA.
+// Rotation is the replacement of a CA, or of TLS as such.
 type Rotation struct {
 	Phase RotationPhase `json:"phase"`
 	Since time.Time     `json:"since"`
