@@ -30,20 +30,20 @@ type Wish struct {
 func Trust(ctx context.Context, h host.Host, w Wish) (Report, error) {
 	failed := Report{Status: Failed}
 	guessed := guess(w.Registry, w.Stores, w.Options)
-	s, c, ledger, err := see(ctx, h, guessed)
+	s, c, ledger, err := see(ctx, h, w.Stores, guessed)
 	if err != nil {
 		return failed, err
 	}
 	failed.Reached = true
 	var gone []Store
 	if !w.Options.Beside {
-		gone, err = retire(ctx, s, c, ledger, w)
+		gone, err = retire(ctx, s, ledger, w)
 	}
 	if err != nil {
 		return failed, err
 	}
 	if len(gone) > 0 && !w.DryRun { // the files are others now
-		if s, c, ledger, err = see(ctx, h, guessed); err != nil {
+		if s, c, ledger, err = see(ctx, h, w.Stores, guessed); err != nil {
 			return failed, err
 		}
 	}
@@ -76,12 +76,17 @@ func Trust(ctx context.Context, h host.Host, w Wish) (Report, error) {
 
 // retire takes out what was placed for the registry as it was before: under another
 // address, or before it changed between plain HTTP and TLS.
-func retire(ctx context.Context, s *sight, c trust.Client, ledger []host.Entry, w Wish) ([]Store, error) {
+func retire(ctx context.Context, s *sight, ledger []host.Entry, w Wish) ([]Store, error) {
 	former := slices.DeleteFunc(slices.Clone(w.Former), func(a string) bool { return a == w.Registry.Address() })
 	outdated := slices.DeleteFunc(slices.Clone(ledger), func(e host.Entry) bool { return !outdated(e, w.Registry, former) })
 	if len(outdated) == 0 {
 		return nil, nil
 	}
+	// What goes may be of other stores than those that are wished for.
+	if _, err := s.Look(ctx, trust.Reads()); err != nil {
+		return nil, err
+	}
+	c := trust.SeenClient(s.facts)
 	placed, err := trust.Undo(c, outdated, append(former, w.Registry.Address()), w.Options)
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/regctl/regctl/internal/fault"
+	"github.com/regctl/regctl/internal/host/script"
 )
 
 // remote is a machine that is reached through a shell: it sends the script once and
@@ -28,6 +29,7 @@ type remote struct {
 	pipe   *pipe
 	marker string
 	in     *answers
+	more   bool            // it has read script.More
 	known  map[string]Fact // what was seen, by hash
 }
 
@@ -73,6 +75,7 @@ func (r *remote) Look(ctx context.Context, refs []Ref) (Facts, error) {
 		req.ledger()
 	}
 	req.Write(looks.Bytes())
+	req.more = looks.more
 	err := r.talk(ctx, &req, func() error {
 		var failed error
 		var entries []Entry
@@ -138,7 +141,7 @@ func (r *remote) talk(ctx context.Context, req *request, read func() error) erro
 		return err
 	}
 	req.WriteString("end\n")
-	if err := r.send(ctx, req.Bytes()); err != nil {
+	if err := r.send(ctx, req); err != nil {
 		return err
 	}
 	p := r.pipe
@@ -162,9 +165,18 @@ func (r *remote) talk(ctx context.Context, req *request, read func() error) erro
 	return r.explain(err, story)
 }
 
-func (r *remote) send(ctx context.Context, data []byte) error {
+// whole is a request behind the part of the script that it needs and that is not there.
+func (r *remote) whole(req *request) []byte {
+	if !req.more || r.more {
+		return req.Bytes()
+	}
+	r.more = true
+	return append([]byte("more\n"), loaded(script.More(), req.Bytes())...)
+}
+
+func (r *remote) send(ctx context.Context, req *request) error {
 	if r.pipe != nil {
-		if _, err := r.pipe.in.Write(data); err == nil {
+		if _, err := r.pipe.in.Write(r.whole(req)); err == nil {
 			return nil
 		}
 		r.hangUp() // the script has ended since: begin anew
@@ -172,7 +184,8 @@ func (r *remote) send(ctx context.Context, data []byte) error {
 	marker := make([]byte, 16)
 	_, _ = rand.Read(marker) // never fails
 	r.marker = "regctl-" + hex.EncodeToString(marker)
-	first := append([]byte(r.marker+"\n"+r.undoDir+"\n"), data...)
+	r.more = false
+	first := append([]byte(r.marker+"\n"+r.undoDir+"\n"), r.whole(req)...)
 	p, err := r.open(ctx, first)
 	if err != nil {
 		return err

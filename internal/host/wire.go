@@ -19,7 +19,10 @@ import (
 const lineLength = 900
 
 // request is what goes to the script: see script/main.sh.
-type request struct{ bytes.Buffer }
+type request struct {
+	bytes.Buffer
+	more bool // it needs script.More
+}
 
 // value sends a text as one line if a shell's read returns it unharmed, else in base64.
 func (r *request) value(text string) {
@@ -66,6 +69,7 @@ func word(yes bool, is, isNot string) string {
 }
 
 func (r *request) look(ref Ref) {
+	r.more = r.more || ref.Kind == Credential
 	fmt.Fprintf(r, "look %s\n", ref.Kind)
 	r.value(ref.Path)
 }
@@ -73,6 +77,7 @@ func (r *request) look(ref Ref) {
 // op sends one op; known is the hash of the thing as we have it, onlyIf and same are
 // the numbers of ops before it, and follows the actions that its change calls for.
 func (r *request) op(i int, op Op, known string, onlyIf, same []int, follows []string) {
+	r.more = r.more || op.Kind == Edit || op.Kind == Credential || op.Kind == Act
 	sum := sha256.Sum256(op.Want.Data)
 	want := op.Want.Hash()
 	if op.Kind == Credential {

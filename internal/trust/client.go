@@ -42,6 +42,17 @@ func Reads() []host.Ref {
 	}
 }
 
+// ReadsFor lists what SeenClient must be given where only these stores count; none
+// means those of Reads.
+func ReadsFor(stores []Store) []host.Ref {
+	own := []Store{Docker, Rootless, Podman, OS} // they need not know how others are set up
+	other := func(s Store) bool { return !slices.Contains(own, s) }
+	if len(stores) == 0 || slices.ContainsFunc(stores, other) {
+		return Reads()
+	}
+	return []host.Ref{host.MachineRef()}
+}
+
 // SeenClient makes a client of what Reads found.
 func SeenClient(seen host.Facts) Client {
 	at := func(kind host.Kind, path string) host.Fact { return seen[host.Ref{Kind: kind, Path: path}] }

@@ -13,6 +13,7 @@ while IFS= read -r cmd; do
 		set -- "$@" "${cmd#look }" "$v"
 		;;
 	ledger) tellledger ;;
+	more) more ;;
 	do) op ;;
 	end)
 		looks "$@"

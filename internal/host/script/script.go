@@ -29,6 +29,8 @@ var (
 	do string
 	//go:embed files.sh
 	files string
+	//go:embed undo.sh
+	undo string
 	//go:embed edit.sh
 	edit string
 	//go:embed credential.sh
@@ -49,10 +51,15 @@ var (
 	main string
 )
 
-// Main is the script that looks at a machine and changes it.
+// Main is the script that looks at a machine and changes files of our own. To read it
+// is a good part of what a client does, so what else there is comes when it is needed.
 func Main() string {
-	return strip(lib + look + do + files + edit + safe + lock + ledger + credential + runtime + action + verify + main)
+	return strip(lib + look + do + files + undo + safe + lock + ledger + runtime + main)
 }
+
+// More is what Main reads after "more", as the loader reads Main: how to change files
+// of others, logins and what runs.
+func More() string { return strip(edit + credential + action + verify) }
 
 // Become is the script that becomes root and loads what follows it.
 func Become() string { return "LOADER='" + loader + "'\n" + strip(become) }
