@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/regctl/regctl/internal/testfleet"
 )
@@ -81,4 +82,34 @@ func (f fleetRun) formIs(t *testing.T, hosts []*testfleet.Host, placed string, t
 			t.Error(err)
 		}
 	}
+}
+
+// TestKilledCrossing kills apply at random moments of a change between plain HTTP and
+// TLS; the same command again finishes, and no host is left behind.
+func TestKilledCrossing(t *testing.T) {
+	f := newFleetRun(t, testfleet.Hosts(1, testfleet.Docker), "--tls", "none")
+	f.dockerOnly()
+	f.over(t, 0, "trust-clients", "--hosts", "h0").all(t, 1, "changed", "docker pull")
+	hosts, placed := f.fleet.Hosts(), "/etc/docker/certs.d/"+f.address()+"/ca.crt"
+	modes := []string{"none", "selfsigned"}
+	f.mode(t, modes[0], modes[1])
+	start := time.Now()
+	f.must(t, "apply")
+	whole := time.Since(start)
+	for i := range 8 {
+		from, to := modes[(i+1)%2], modes[i%2]
+		f.mode(t, from, to)
+		moment := f.killedAt(t, whole, "apply")
+		f.must(t, "apply")
+		f.noHalfFile(t)
+		f.formIs(t, hosts, placed, to == "selfsigned")
+		if t.Failed() {
+			t.Fatalf("from %s to %s, killed after %v of %v", from, to, moment, whole)
+		}
+		if out := f.must(t, "plan"); !strings.Contains(out, "nothing to do") {
+			t.Errorf("plan says\n%s", out)
+		}
+	}
+	f.over(t, 0, "untrust-clients", "--all")
+	f.must(t, "destroy", "--yes")
 }

@@ -2,10 +2,12 @@ package main_test
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/regctl/regctl/internal/pki"
 	"github.com/regctl/regctl/internal/testfleet"
@@ -169,6 +171,36 @@ func TestNamesBeyondTheCA(t *testing.T) {
 	if out := f.must(t, "cert", "show"); !strings.Contains(out, "other.example") {
 		t.Errorf("cert show says\n%s", out)
 	}
+	f.settledDown(t)
+	f.over(t, 0, "clients check").all(t, 1, "unchanged", "docker pull")
+	f.over(t, 0, "untrust-clients", "--all")
+	f.must(t, "destroy", "--yes")
+}
+
+// TestRotateExpiredCA replaces a CA that has expired under a host that trusts it.
+func TestRotateExpiredCA(t *testing.T) {
+	f := newFleetRun(t, testfleet.Hosts(1, testfleet.Docker))
+	c := pki.Config{Hosts: []string{testfleet.RegistryName}, Name: f.name, CertDays: 20, CADays: 30, Now: time.Now().Add(-31 * 24 * time.Hour)}
+	ca, caKey, err := pki.NewCA(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, key, err := pki.Issue(ca, caKey, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.over(t, 0, "trust-clients", "--store", "docker", "--hosts", "h0").all(t, 1, "changed", "docker pull")
+	for path, data := range map[string][]byte{
+		"certs/ca.crt": ca, "certs/ca.key": caKey, "serve/tls/current/crt": leaf, "serve/tls/current/key": key,
+	} {
+		if err := os.WriteFile(filepath.Join(f.dir, path), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := f.command("apply").CombinedOutput(); err == nil || !strings.Contains(string(out), "regctl cert rotate-ca") {
+		t.Errorf("apply: %v\n%s", err, out)
+	}
+	f.rotate(t, 0)
 	f.settledDown(t)
 	f.over(t, 0, "clients check").all(t, 1, "unchanged", "docker pull")
 	f.over(t, 0, "untrust-clients", "--all")
