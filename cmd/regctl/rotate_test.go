@@ -147,7 +147,7 @@ func (r *run) settledDown(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(r.dir, "certs", "*-ca.*")); len(left) > 0 {
 		t.Errorf("%v are left", left)
 	}
-	if text := string(read(t, filepath.Join(r.dir, "state.json"))); strings.Contains(text, `"rotation"`) || strings.Contains(text, "next-ca") {
+	if text := string(read(t, filepath.Join(r.dir, "state.json"))); strings.Contains(text, `"rotation"`) || strings.Contains(text, "next-ca") || strings.Contains(text, "old-ca") {
 		t.Errorf("state.json has the rotation still:\n%s", text)
 	}
 	r.must(t, "cert", "show")
@@ -205,4 +205,25 @@ func TestRotateExpiredCA(t *testing.T) {
 	f.over(t, 0, "clients check").all(t, 1, "unchanged", "docker pull")
 	f.over(t, 0, "untrust-clients", "--all")
 	f.must(t, "destroy", "--yes")
+}
+
+// TestRotateRuntimes has podman and containerd come to the new CA.
+func TestRotateRuntimes(t *testing.T) {
+	f := newFleetRun(t, slices.Concat(
+		testfleet.Hosts(1, testfleet.Podman),
+		testfleet.Hosts(1, testfleet.Containerd, testfleet.File("/etc/containerd/config.toml",
+			"version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\n  config_path = \"/etc/containerd/certs.d\"\n")),
+	))
+	before := f.trees()
+	f.over(t, 0, "trust-clients", "--hosts", "h0", "--store", "podman").all(t, 1, "changed", "podman pull")
+	f.over(t, 0, "trust-clients", "--hosts", "h1", "--store", "containerd").all(t, 1, "changed", "ctr pull")
+	f.rotate(t, 0)
+	f.over(t, 0, "clients check").all(t, 2, "unchanged", "")
+	for _, h := range f.fleet.Hosts() {
+		if found := h.Run("grep -rc 'BEGIN CERTIFICATE' /etc/containers/certs.d /etc/containerd/certs.d 2>/dev/null | grep -v ':[01]$' || :"); found != "" {
+			t.Errorf("%s has two CAs still: %s", h.Name, found)
+		}
+	}
+	f.over(t, 0, "untrust-clients", "--all").all(t, 2, "changed", "")
+	f.asBefore(t, "after untrust-clients", before)
 }
