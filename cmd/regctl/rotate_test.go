@@ -200,6 +200,13 @@ func TestRotateExpiredCA(t *testing.T) {
 	if out, err := f.command("apply").CombinedOutput(); err == nil || !strings.Contains(string(out), "regctl cert rotate-ca") {
 		t.Errorf("apply: %v\n%s", err, out)
 	}
+	// Stopped, it is switched, and what is left waits until the clients can prove something.
+	f.must(t, "stop")
+	out, err := f.command("cert", "rotate-ca", "--yes").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "hint: regctl start starts it") {
+		t.Errorf("rotate-ca of a stopped registry: %v\n%s", err, out)
+	}
+	f.must(t, "start")
 	f.rotate(t, 0)
 	f.settledDown(t)
 	f.over(t, 0, "clients check").all(t, 1, "unchanged", "docker pull")

@@ -91,10 +91,14 @@ func (r *Registry) placeNow() Place {
 
 // Provable reports whether clients can prove their trust at all: not where the
 // certificate in service is of no use any more, which only the switch mends. A registry
-// that is stopped is an error.
+// that is stopped is an error, unless its CA has expired: it is not started with that.
 func (r *Registry) Provable(ctx context.Context) (bool, error) {
 	if r.answers(ctx) {
 		return true, nil
+	}
+	ca, err := inspectFile(r.Dir.Join("certs", "ca.crt"))
+	if r.Spec.TLS.Mode == spec.TLSSelfSigned && err == nil && time.Now().After(ca.NotAfter) {
+		return false, nil
 	}
 	if _, err := ownEndpoint(r.Spec).Chain(ctx); err != nil {
 		return false, fault.Fail("regctl start starts it", "%s does not answer, so that no client can prove its trust", r.Spec.Endpoint())
