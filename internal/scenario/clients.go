@@ -29,7 +29,7 @@ func (r *Registry) ForClients() (trust.Registry, error) {
 	if err != nil {
 		return t, err
 	}
-	if ca == nil && s.TLS.Mode != spec.TLSFiles {
+	if ca == nil && s.TLS.Mode == spec.TLSSelfSigned {
 		return t, fault.Fail("regctl apply makes it", "%s is missing", r.Dir.Join("certs", "ca.crt"))
 	}
 	t.CA = ca

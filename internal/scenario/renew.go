@@ -76,11 +76,14 @@ func (r *Registry) PlanRenewal(ctx context.Context, force bool) (step.Planned, e
 	stale := now != nil && disk != nil && !engine.SameLeaf(now, disk)
 	return r.unlocking(ctx, func() (step.Planned, error) {
 		p := r.site.place
-		p.Now = time.Now()
+		p.Now, p.Say = time.Now(), r.Progress
 		var list []step.Step
-		if r.Spec.TLS.Mode == spec.TLSFiles {
+		switch r.Spec.TLS.Mode {
+		case spec.TLSFiles:
 			list = []step.Step{broughtPair{spec: r.Spec, place: p, renewal: true}}
-		} else {
+		case spec.TLSLetsEncrypt:
+			list = []step.Step{r.orderAgain(ctx, p, force)}
+		default:
 			list = []step.Step{renewedLeaf{certificates{r.Spec, p}, force}}
 		}
 		if r.Spec.Image != "" {
@@ -191,7 +194,7 @@ func (r *Registry) Leaf() (pki.Info, error) { return inspectFile(r.chainPath()) 
 // regctl issued, which is for apply to mend.
 func (r *Registry) OtherNames() bool {
 	leaf, err := r.Leaf()
-	return err == nil && r.Spec.TLS.Mode == spec.TLSSelfSigned && !sameNames(leaf.SANs(), r.Spec.Hosts)
+	return err == nil && r.Spec.TLS.Mode != spec.TLSFiles && !sameNames(leaf.SANs(), r.Spec.Hosts)
 }
 
 func sameNames(a, b []string) bool {
