@@ -167,7 +167,6 @@ func TestLetsEncrypt(t *testing.T) {
 			t.Errorf("plan after cert renew:\n%s", out)
 		}
 
-		// A CA that is away changes nothing, and status tells.
 		a.must(t, "destroy", "--yes", "--revoke")
 		if status := a.ca.Status(third.SerialNumber); status != "Revoked" {
 			t.Errorf("after destroy --revoke the certificate is %s", status)

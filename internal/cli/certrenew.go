@@ -27,7 +27,8 @@ func newCertRenew(a *app) *cobra.Command {
 		Use:   "renew",
 		Short: "Renew the certificate of a registry that runs on",
 		Long: `Renew the certificate, with a new key, once two thirds of its life are over; until
-then say when that will be. With --tls files, install the files that regctl.yaml
+then say when that will be. With --tls letsencrypt the CA may say when; --dry-run
+then orders from Let's Encrypt's staging directory. With --tls files, install the files that regctl.yaml
 names if they have changed. The registry serves the new certificate from the next
 handshake on, with no restart, which is checked: if it does not, the old one is put
 back. A stock image, which loads its certificate once, is restarted.
@@ -57,7 +58,7 @@ foreground: it ends on SIGTERM.`,
 	f.BoolVar(&loop.Detached, "detached", false, "started by regctl, which waits for word on descriptor 3")
 	_ = f.MarkHidden("pid-file")
 	_ = f.MarkHidden("detached")
-	f.BoolVar(&o.dryRun, "dry-run", false, "issue in memory, print what would change, and change nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "issue in memory (letsencrypt: from staging), print what would change, and change nothing")
 	return cmd
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/regctl/regctl/internal/acme"
 	"github.com/regctl/regctl/internal/fault"
@@ -122,7 +123,7 @@ func (o ordered) order(ctx context.Context, seen host.Facts, options acme.Option
 		return nil, firstError(err, o.keepAccount(ctx, seen, got.Accounts))
 	}
 	if ca := files["--ca-cert"]; ca != nil {
-		if err := pki.CheckAnchor(got.FullchainPEM, ca, o.place.Now); err != nil {
+		if err := pki.CheckAnchor(got.FullchainPEM, ca, validMoment(got.CertPEM)); err != nil {
 			return nil, firstError(fault.Fail("--ca-cert is the root of the CA that signs; the CA's own pages have it", "%s: %w", o.spec.TLS.CACert, err),
 				o.keepAccount(ctx, seen, got.Accounts))
 		}
@@ -133,6 +134,16 @@ func (o ordered) order(ctx context.Context, seen host.Facts, options acme.Option
 	}
 	ops = append(ops, generation(o.place, seen, got.FullchainPEM, got.KeyPEM)...)
 	return append(ops, o.live(seen, got.FullchainPEM)...), nil
+}
+
+// validMoment is now, or when a leaf that was just signed becomes valid: a CA's clock
+// may be a little ahead of ours.
+func validMoment(leafPEM []byte) time.Time {
+	now := time.Now()
+	if leaf, err := pki.Inspect(leafPEM); err == nil && leaf.NotBefore.After(now) {
+		return leaf.NotBefore
+	}
+	return now
 }
 
 // preflight refuses an order that would fail, and tells what may make it fail.
