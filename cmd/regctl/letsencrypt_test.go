@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -171,6 +172,53 @@ func TestLetsEncrypt(t *testing.T) {
 		if status := a.ca.Status(third.SerialNumber); status != "Revoked" {
 			t.Errorf("after destroy --revoke the certificate is %s", status)
 		}
+		if _, err := os.Stat(a.dir); !os.IsNotExist(err) {
+			t.Errorf("destroy left %s: %v", a.dir, err)
+		}
+	})
+}
+
+// TestKilledRenewByACME kills cert renew in the middle of orders. No pair on disk or in
+// service has parts that do not fit, the same command works again, and nothing of a
+// challenge stays.
+func TestKilledRenewByACME(t *testing.T) {
+	bin := build(t)
+	runtimes(t, func(t *testing.T, runtime string) {
+		r := newRun(t, bin, "killed-acme-"+runtime)
+		port, err := strconv.Atoi(r.port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ca := testpebble.New(t, testpebble.Options{Addr: "127.0.0.1", TLSPort: port, ReuseAuthz: -1})
+		a := newACME(t, r, ca, "--runtime", runtime, "--challenge", "tls-alpn-01", "--challenge-forwarded")
+		a.must(t, a.args...)
+		account := a.account(t)
+		start := time.Now()
+		a.must(t, "cert", "renew", "--force")
+		whole := time.Since(start)
+
+		ctx, stop := context.WithCancel(t.Context())
+		watched := make(chan error, 1)
+		go func() { watched <- a.watchPair(ctx) }()
+		for range 5 {
+			moment := a.killedAt(t, whole, "cert", "renew", "--force")
+			a.must(t, "cert", "renew")
+			a.must(t, "cert", "show")
+			a.noHalfFile(t)
+			if out := a.must(t, "plan"); !strings.Contains(out, "nothing to do") {
+				t.Fatalf("killed after %v: plan after cert renew:\n%s", moment, out)
+			}
+		}
+		a.must(t, "cert", "renew", "--force")
+		a.asCertbot(t, a.leaf(t))
+		if left, _ := filepath.Glob(filepath.Join(a.dir, "serve", "ctl", "acme*")); len(left) > 0 || a.account(t) != account {
+			t.Errorf("left %v; account %s, before %s", left, a.account(t), account)
+		}
+		stop()
+		if err := <-watched; err != nil {
+			t.Error(err)
+		}
+		a.must(t, "destroy", "--yes")
 		if _, err := os.Stat(a.dir); !os.IsNotExist(err) {
 			t.Errorf("destroy left %s: %v", a.dir, err)
 		}
