@@ -224,3 +224,37 @@ func TestKilledRenewByACME(t *testing.T) {
 		}
 	})
 }
+
+// TestLetsEncryptByApply has a registry of its own CA go over to an ACME server, which
+// clients trust already, and come back, with no restart.
+func TestLetsEncryptByApply(t *testing.T) {
+	r := newRun(t, build(t), "acme-apply")
+	r.must(t, "init", "--host", "registry.test", "--host", "b.registry.test", "--port", r.port, "--runtime", "process")
+	spec := filepath.Join(r.dir, "regctl.yaml")
+	own, life := string(read(t, spec)), r.life(t)
+	ca := testpebble.New(t, testpebble.Options{})
+	a := newACME(t, r, ca)
+	root := filepath.Join(t.TempDir(), "acme-ca.pem")
+	write(t, root, string(ca.CA))
+	write(t, spec, strings.Replace(own, "  mode: selfsigned ", "  acceptTOS: true\n  acmeServer: "+ca.Directory+"\n  acmeCA: "+root+
+		"\n  challengeAddr: "+a.http01()[1]+"\n  mode: letsencrypt ", 1))
+	a.must(t, "apply")
+	a.asCertbot(t, a.leaf(t))
+	if out := a.must(t, "cert", "show", "-o", "json"); !strings.Contains(out, `"ca": null`) && !strings.Contains(out, `"ca":null`) {
+		t.Errorf("the former CA is shown as what clients must trust:\n%s", out)
+	}
+	a.refuses(t, "has a certificate that clients trust already", "cert", "export")
+	if out := a.must(t, "plan"); !strings.Contains(out, "nothing to do") {
+		t.Errorf("plan after apply:\n%s", out)
+	}
+	write(t, spec, own)
+	a.must(t, "apply")
+	a.healthy(t)
+	if now := a.life(t); now != life {
+		t.Errorf("%s became %s: it was restarted", life, now)
+	}
+	a.must(t, "destroy", "--yes")
+	if _, err := os.Stat(a.dir); !os.IsNotExist(err) {
+		t.Errorf("destroy left %s: %v", a.dir, err)
+	}
+}

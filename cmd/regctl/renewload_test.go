@@ -142,6 +142,11 @@ func (c *crew) start(t *testing.T) (stop func()) {
 		}}
 		c.workers = append(c.workers, raw, engine)
 	}
+	return c.work(t)
+}
+
+// work sets the workers to work. stop has them end what they are at.
+func (c *crew) work(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	for _, w := range c.workers {

@@ -10,13 +10,18 @@ import (
 
 func newApply(a *app) *cobra.Command {
 	var file string
-	var dryRun, retain bool
+	var dryRun, retain, skip bool
 	cmd := &cobra.Command{
 		Use:   "apply",
 		Short: "Make the registry what regctl.yaml says",
 		Long: `Make the registry what DIR/regctl.yaml says, changing only what differs. When
 something fails, what was changed is put back. With -f the file given takes the
-place of DIR/regctl.yaml first; where there is no registry yet, it is created.`,
+place of DIR/regctl.yaml first; where there is no registry yet, it is created.
+
+When the registry goes from plain HTTP to TLS or back, the hosts that trust it are
+brought along: each is given the form that is to come beside the one it has, and
+proves that it pulls on; then the registry changes; then the old form leaves them. A
+host that is not ready stops it before the change, with exit status 3.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var data []byte
@@ -26,7 +31,7 @@ place of DIR/regctl.yaml first; where there is no registry yet, it is created.`,
 					return err
 				}
 			}
-			o := applyOptions{command: "regctl apply", dryRun: dryRun, retain: retain}
+			o := applyOptions{command: "regctl apply", dryRun: dryRun, retain: retain, skip: skip}
 			return settled(func() error { return a.runApply(cmd.Context(), file, data, o) })
 		},
 	}
@@ -34,6 +39,7 @@ place of DIR/regctl.yaml first; where there is no registry yet, it is created.`,
 	f.StringVarP(&file, "file", "f", "", "take this regctl.yaml (- for standard input) in place of the one there is")
 	f.BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
 	f.BoolVar(&retain, "retain", false, "after a failure leave what was changed, to look at")
+	f.BoolVar(&skip, "skip-unreachable", false, "change between TLS and plain HTTP even if hosts that trust the registry cannot be reached")
 	return cmd
 }
 

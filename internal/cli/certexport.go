@@ -33,6 +33,8 @@ trust-kit.ps1 for Docker Desktop, a cloud-init file and an Ansible playbook. Bot
 scripts check the CA's fingerprint before they place anything, and undo with
 --remove (-Remove on Windows).
 
+While cert rotate-ca is under way, both CAs are printed, and there is no kit.
+
 --format pkcs12 is a trust store for Java and .NET, with the password changeit unless
 --password-stdin gives another; it holds nothing secret.`,
 		Example: `  regctl cert export > ca.crt
@@ -109,6 +111,9 @@ func (a *app) exportCA(o exportOptions) error {
 		return a.exportStore(r, ca, o, result)
 	}
 	a.ui.Say("SHA-256 %s", info.Fingerprint)
+	if r.Rotation() != "" {
+		a.ui.Say("the CA is being replaced: this is the one in force, and another is beside it")
+	}
 	result.CA = string(ca)
 	return a.ui.Result(result, func(w io.Writer) { _, _ = w.Write(ca) })
 }

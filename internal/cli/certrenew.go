@@ -91,6 +91,7 @@ func (a *app) renew(ctx context.Context, o renewOptions) error {
 
 // attempt renews if that is due, and has it noted how it went.
 func (a *app) attempt(ctx context.Context, r *scenario.Registry, force bool) (changed bool, err error) {
+	unfinished := r.Unfinished() // what is half done may look broken
 	planned, err := a.planRenewal(ctx, r, force)
 	if err == nil && planned.Empty() && !r.FailedBefore() && !r.Unfinished() || errors.Is(err, scenario.ErrNoRenewal) {
 		return false, err
@@ -99,7 +100,7 @@ func (a *app) attempt(ctx context.Context, r *scenario.Registry, force bool) (ch
 		return false, firstError(err, locked)
 	}
 	defer func() { err = firstError(err, r.Unlock()) }()
-	if err == nil {
+	if err == nil || unfinished && r.Connected() {
 		planned, err = r.PlanRenewal(ctx, force)
 	}
 	if err == nil && !planned.Empty() {

@@ -62,6 +62,9 @@ func printCertificates(w io.Writer, c scenario.Certificates) {
 	if c.CA != nil {
 		show("CA", *c.CA)
 	}
+	if c.Rotation != "" {
+		fmt.Fprintf(w, "the CA is being replaced (%s): regctl cert rotate-ca finishes it\n", c.Rotation)
+	}
 	if c.RenewAfter != nil {
 		fmt.Fprintf(w, "renewed from %s on\n", moment(*c.RenewAfter))
 	}

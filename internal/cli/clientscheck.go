@@ -48,6 +48,10 @@ func (a *app) runCheck(cmd *cobra.Command, s *sshFlags, w *wishFlags) error {
 	if err != nil {
 		return err
 	}
+	inForce, err := r.InForce()
+	if err != nil {
+		return err
+	}
 	got, err := a.ask(ctx, s)
 	if err != nil {
 		return err
@@ -61,6 +65,12 @@ func (a *app) runCheck(cmd *cobra.Command, s *sshFlags, w *wishFlags) error {
 		do: func(ctx context.Context, h host.Host, known statedir.Client, how *verify.Target) (clients.Report, error) {
 			wish := clients.Wish{Registry: registry, Verify: how}
 			placed(known, &wish)
+			report, err := clients.Check(ctx, h, wish)
+			if report.Status != clients.Drifted || r.Rotation() == "" {
+				return report, err
+			}
+			// While the CA is being replaced, the one in force is enough.
+			wish.Registry = inForce
 			return clients.Check(ctx, h, wish)
 		},
 		keep: func(*statedir.Client, clients.Report) {},

@@ -59,6 +59,7 @@ type applyOptions struct {
 	command string // as the lock's holder is called
 	dryRun  bool
 	retain  bool // leave what a failed run made
+	skip    bool // leave clients behind that cannot be reached
 }
 
 // attend has r tell its progress and ask for what only people know.
@@ -87,6 +88,9 @@ func (a *app) apply(ctx context.Context, r *scenario.Registry, o applyOptions) (
 			return false, err
 		}
 		if o.dryRun {
+			if planned, err = withClients(r, planned); err != nil {
+				return false, err
+			}
 			return !planned.Empty(), a.showChanges(planned)
 		}
 	}
@@ -98,6 +102,12 @@ func (a *app) apply(ctx context.Context, r *scenario.Registry, o applyOptions) (
 		if planned, err = r.Plan(ctx); err != nil {
 			return false, firstError(err, r.Abandon())
 		}
+	}
+	if with, err := concernsClients(r); err != nil || with {
+		if err != nil {
+			return false, err
+		}
+		return a.cross(ctx, r, o)
 	}
 	if planned.Empty() {
 		if err := r.Await(ctx); err == nil {

@@ -43,6 +43,12 @@ func (s *sshFlags) register(cmd *cobra.Command) {
 	f.StringVar(&s.hostsFile, "hosts-file", "", "a file of hosts, one a line (- for standard input)")
 	f.StringVar(&s.limit, "limit", "", "only some of the hosts: the first N, or names, ranges and patterns such as web*")
 	f.BoolVar(&s.retry, "retry-failed", false, "go on with the hosts of the last run that failed or were not reached, with its flags")
+	s.registerLogin(cmd)
+}
+
+// registerLogin registers those that say how to log in.
+func (s *sshFlags) registerLogin(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.StringVar(&s.user, "user", "", "log in as this user (default: ssh_config's, else your own)")
 	f.IntVar(&s.port, "port", 0, "the hosts' SSH port (default: ssh_config's, else 22)")
 	f.StringArrayVar(&s.identities, "identity", nil, "log in with this private key and no other; repeat it")

@@ -175,10 +175,7 @@ func (a *app) runTrust(cmd *cobra.Command, t *trustFlags) error {
 			return clients.Trust(ctx, h, mine)
 		},
 		keep: func(c *statedir.Client, report clients.Report) {
-			clients.Holds(c, report)
-			if len(report.Stores) > 0 && !slices.Contains(c.Addresses, registry.Address()) {
-				c.Addresses = append(c.Addresses, registry.Address())
-			}
+			keepTrust(c, report, registry)
 		},
 	})
 }
@@ -270,7 +267,11 @@ func (a *app) overHosts(cmd *cobra.Command, r *scenario.Registry, hosts []string
 		}
 		defer func() { err = firstError(err, r.Unlock()) }()
 		var done func() error
-		if how, done, err = r.Verification(ctx, c.verify); err != nil {
+		registry, err := r.ForClients()
+		if err != nil {
+			return err
+		}
+		if how, done, err = r.Verification(ctx, registry, c.verify); err != nil {
 			return err
 		}
 		defer func() { err = firstError(err, done()) }()

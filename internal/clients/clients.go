@@ -44,6 +44,8 @@ type Store struct {
 	Pending    string // what is left for people to do
 	VerifiedBy string
 	Note       string
+	// Gone says that what was there is taken out.
+	Gone bool
 	// Items are what is or would be changed, for a dry run and for drift.
 	Items []step.Item
 }

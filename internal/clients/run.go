@@ -119,11 +119,15 @@ func (r Run) record(name string, known statedir.Client, report Report, failure e
 	return statedir.SaveClient(r.Dir, c)
 }
 
-// Holds adds the stores of a report to those that a client's record has.
+// Holds adds the stores of a report to those that a client's record has, and takes out
+// those that are gone.
 func Holds(c *statedir.Client, report Report) {
 	for _, s := range report.Stores {
 		i := slices.IndexFunc(c.Stores, func(o statedir.ClientStore) bool { return o.Store == string(s.Store) && o.Path == s.Path })
 		switch {
+		case s.Gone && i >= 0:
+			c.Stores = slices.Delete(c.Stores, i, i+1)
+		case s.Gone:
 		case i < 0:
 			c.Stores = append(c.Stores, statedir.ClientStore{Store: string(s.Store), Path: s.Path, Pending: s.Pending, Since: c.LastTried})
 		case s.Status != Unchanged:

@@ -35,7 +35,10 @@ func Trust(ctx context.Context, h host.Host, w Wish) (Report, error) {
 		return failed, err
 	}
 	failed.Reached = true
-	gone, err := retire(ctx, s, ledger, w)
+	var gone []Store
+	if !w.Options.Beside {
+		gone, err = retire(ctx, s, ledger, w)
+	}
 	if err != nil {
 		return failed, err
 	}
@@ -93,6 +96,9 @@ func retire(ctx context.Context, s *sight, ledger []host.Entry, w Wish) ([]Store
 		return nil, err
 	}
 	all := stores(plans, Changed)
+	for i := range all {
+		all[i].Gone = true
+	}
 	if w.DryRun {
 		return all, nil
 	}
@@ -113,7 +119,9 @@ func outdated(e host.Entry, r trust.Registry, former []string) bool {
 	switch store {
 	case trust.Insecure, trust.Legacy:
 		return !r.Plain
-	case trust.Docker, trust.Rootless, trust.Podman, trust.OS:
+	case trust.OS:
+		return r.Plain || r.Surplus(e.Path)
+	case trust.Docker, trust.Rootless, trust.Podman:
 		return r.Plain
 	}
 	return false

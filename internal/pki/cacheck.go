@@ -31,7 +31,7 @@ func IssuedBy(chainPEM, caPEM []byte) bool {
 }
 
 // expiredHint is for a CA that nobody can make valid again.
-const expiredHint = "set this machine's clock, if that is wrong; else a new CA is needed, which every client must then be told to trust: regctl apply makes it"
+const expiredHint = "set this machine's clock, if that is wrong; else a new CA is needed, which every client must then be told to trust: regctl cert rotate-ca does both"
 
 func expired(what string, notAfter time.Time) error {
 	return fault.Fail(expiredHint, "%s expired on %s", what, Stamp(notAfter))

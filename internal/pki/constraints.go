@@ -58,7 +58,7 @@ func fits(ca *x509.Certificate, hosts []string) error {
 		if ip != nil && permitsIP(ca, ip) || ip == nil && permitsDNS(ca, strings.ToLower(host)) {
 			continue
 		}
-		return fault.Fail("a new CA is needed, which every client must then be told to trust", "the CA may not sign for %s", host)
+		return fault.Fail("a new CA is needed, which every client must then be told to trust: regctl cert rotate-ca does both", "the CA may not sign for %s", host)
 	}
 	return nil
 }

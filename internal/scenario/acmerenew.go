@@ -32,6 +32,12 @@ func (r *Registry) Due(ctx context.Context) (acme.DueDate, error) {
 	return acme.Due(ctx, acme.Options{Directory: directoryOf(r.Spec.TLS), CA: ca, Say: func(string) {}}, crt)
 }
 
+// publicCA reports whether clients trust the registry as they trust the rest of the
+// internet. A CA in certs is then that of a former mode.
+func (r *Registry) publicCA() bool {
+	return r.Spec.TLS.Mode == spec.TLSLetsEncrypt && r.Spec.TLS.CACert == ""
+}
+
 // acmeCA is our copy of --acme-ca, nil without one.
 func (r *Registry) acmeCA() ([]byte, error) {
 	if r.Spec.TLS.ACMECA == "" {
@@ -52,8 +58,7 @@ func (r *Registry) orderAgain(ctx context.Context, p Place, force bool) ordered 
 // order, and keeps nothing. ok is false where the CA has no such directory, and
 // nothing was asked; what says what would be ordered.
 func (r *Registry) RehearseOrder(ctx context.Context) (what string, info pki.Info, ok bool, err error) {
-	p := r.site.place
-	p.Now, p.Say = time.Now(), r.Progress
+	p := r.placeNow()
 	o := ordered{spec: r.Spec, place: p, renewal: true}
 	what = strings.Join(r.Spec.Hosts, ", ") + " from " + directoryOf(r.Spec.TLS)
 	seen, err := r.site.host.Look(ctx, o.Reads())

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -34,6 +35,9 @@ func (c certificates) Plan(seen host.Facts) (step.Change, error) {
 	if err != nil {
 		return step.Change{}, err
 	}
+	if newCA && seen[c.caCert()].Exists && len(c.place.Trusting) > 0 {
+		return step.Change{}, c.replaceable(seen)
+	}
 	why := c.needLeaf(seen)
 	if !newCA && why == "" {
 		return step.Change{}, nil
@@ -55,6 +59,16 @@ func (c certificates) Plan(seen host.Facts) (step.Change, error) {
 	return step.Change{Items: items, Make: make}, nil
 }
 
+// replaceable refuses to replace a CA under clients that trust it.
+func (c certificates) replaceable(seen host.Facts) error {
+	why := pki.CAFits(seen[c.caCert()].Data, c.spec.Hosts)
+	if why == nil {
+		why = errors.New("the CA has expired")
+	}
+	return fault.Fail("regctl cert rotate-ca makes a new CA and has them trust it first; then run the same command again",
+		"%w, and %d of your hosts trust it", why, len(c.place.Trusting))
+}
+
 // needCA reports whether a CA has to be made: there is none yet, or the one
 // there may not sign for a name that is wanted now.
 func (c certificates) needCA(seen host.Facts) (bool, error) {
@@ -63,12 +77,11 @@ func (c certificates) needCA(seen host.Facts) (bool, error) {
 	case !crt.Exists && !key.Exists:
 		return true, nil
 	case !crt.Exists || !key.Exists:
-		missing, other := c.caCert().Path, c.caKey().Path
 		if crt.Exists {
-			missing, other = other, missing
+			return false, fault.Fail("restore it from a backup; without one, regctl cert rotate-ca replaces the CA, on every client too", "%s is missing", c.caKey().Path)
 		}
-		return false, fault.Fail("restore it from a backup; or remove "+other+" too, and a new CA is made, which every client must then be told to trust",
-			"%s is missing", missing)
+		return false, fault.Fail("restore it from a backup; or remove "+c.caKey().Path+" too, and a new CA is made, which every client must then be told to trust",
+			"%s is missing", c.caCert().Path)
 	}
 	info, err := pki.Inspect(crt.Data)
 	if err != nil {
@@ -93,6 +106,8 @@ func (c certificates) needLeaf(seen host.Facts) string {
 	switch {
 	case len(leaf.DNSNames)+len(leaf.IPs) != len(c.spec.Hosts):
 		return "it names other hosts too"
+	case !pki.IssuedBy(crt.Data, seen[c.caCert()].Data):
+		return "another CA issued it than the one that clients trust"
 	case leaf.KeyType != c.spec.TLS.KeyType:
 		return "its key is " + leaf.KeyType
 	case pki.NeedsRenewal(crt.Data, c.place.Now):
@@ -101,23 +116,34 @@ func (c certificates) needLeaf(seen host.Facts) string {
 	return ""
 }
 
-// issue makes what is missing, with a leaf for hosts, and returns the ops that put
-// it in place.
-func (c certificates) issue(seen host.Facts, newCA bool, hosts []string) ([]host.Op, error) {
-	config := pki.Config{
+// newCA makes a CA: the ops put its certificate and its key in place.
+func (c certificates) newCA(seen host.Facts) ([]host.Op, error) {
+	caCert, caKey, err := pki.NewCA(c.config(c.spec.Hosts))
+	return []host.Op{
+		writeOp(c.caCert(), seen, host.Fact{Exists: true, Data: caCert, Mode: 0o644, UID: ourUID(), GID: ourGID()}),
+		writeOp(c.caKey(), seen, host.Fact{Exists: true, Data: caKey, Mode: 0o600, UID: ourUID(), GID: ourGID()}),
+	}, err
+}
+
+func (c certificates) config(hosts []string) pki.Config {
+	return pki.Config{
 		Name: c.spec.Name, Hosts: hosts, KeyType: c.spec.TLS.KeyType,
 		CertDays: c.spec.TLS.CertDays, CADays: c.spec.TLS.CADays, Now: c.place.Now,
 	}
+}
+
+// issue makes what is missing, with a leaf for hosts, and returns the ops that put
+// it in place.
+func (c certificates) issue(seen host.Facts, newCA bool, hosts []string) ([]host.Op, error) {
+	config := c.config(hosts)
 	caCert, caKey := seen[c.caCert()].Data, seen[c.caKey()].Data
 	var ops []host.Op
 	if newCA {
 		var err error
-		if caCert, caKey, err = pki.NewCA(config); err != nil {
+		if ops, err = c.newCA(seen); err != nil {
 			return nil, err
 		}
-		ops = append(ops,
-			writeOp(c.caCert(), seen, host.Fact{Exists: true, Data: caCert, Mode: 0o644, UID: ourUID(), GID: ourGID()}),
-			writeOp(c.caKey(), seen, host.Fact{Exists: true, Data: caKey, Mode: 0o600, UID: ourUID(), GID: ourGID()}))
+		caCert, caKey = ops[0].Want.Data, ops[1].Want.Data
 	}
 	chain, key, err := pki.Issue(caCert, caKey, config)
 	if err != nil {

@@ -17,8 +17,9 @@ type Certificates struct {
 	SchemaVersion int           `json:"schemaVersion"`
 	Mode          string        `json:"mode"`
 	Leaf          *Certificate  `json:"leaf"`
-	Chain         []Certificate `json:"chain"` // what is served beside the leaf
-	CA            *Certificate  `json:"ca"`    // what clients must trust, where that is not a public CA
+	Chain         []Certificate `json:"chain"`              // what is served beside the leaf
+	CA            *Certificate  `json:"ca"`                 // what clients must trust, where that is not a public CA
+	Rotation      string        `json:"rotation,omitempty"` // spreading or withdrawing: the CA is being replaced
 	RenewAfter    *time.Time    `json:"renewAfter"`
 	Served        *Served       `json:"served"` // nil where nothing answers
 	ServedMatches *bool         `json:"servedMatches"`
@@ -53,7 +54,7 @@ func (r *Registry) Certificates(ctx context.Context) (Certificates, error) {
 		return Certificates{}, err
 	}
 	now := time.Now()
-	c := Certificates{SchemaVersion: 1, Mode: r.Spec.TLS.Mode, Chain: []Certificate{}}
+	c := Certificates{SchemaVersion: 1, Mode: r.Spec.TLS.Mode, Chain: []Certificate{}, Rotation: string(r.Rotation())}
 	disk, err := r.readCertificates(now)
 	for i, info := range disk.chain {
 		if i > 0 {

@@ -22,7 +22,7 @@ func (r *Registry) ForClients() (trust.Registry, error) {
 	s := r.Spec
 	t := trust.Registry{Host: s.First(), Port: s.Port, Plain: s.TLS.Mode == spec.TLSNone}
 	t.MirrorOf, _ = asMap(s.Config["proxy"])["remoteurl"].(string)
-	if t.Plain {
+	if t.Plain || r.publicCA() {
 		return t, nil
 	}
 	ca, err := readFile(r.Dir.Join("certs", "ca.crt"))
@@ -32,8 +32,8 @@ func (r *Registry) ForClients() (trust.Registry, error) {
 	if ca == nil && s.TLS.Mode == spec.TLSSelfSigned {
 		return t, fault.Fail("regctl apply makes it", "%s is missing", r.Dir.Join("certs", "ca.crt"))
 	}
-	t.CA = ca
-	return t, nil
+	t.CA, err = r.withNeighbours(ca)
+	return t, err
 }
 
 // LockForClients holds the registry for a command that changes clients and not the
@@ -56,11 +56,10 @@ type VerifyOptions struct {
 // Verification opens what clients pull to prove their trust, under the lock. The
 // caller must call done in the end. A registry that does not answer is an error, since
 // no client could prove anything.
-func (r *Registry) Verification(ctx context.Context, o VerifyOptions) (how *verify.Target, done func() error, err error) {
+func (r *Registry) Verification(ctx context.Context, t trust.Registry, o VerifyOptions) (how *verify.Target, done func() error, err error) {
 	nothing := func() error { return nil }
-	t, err := r.ForClients()
-	if err != nil || o.Mode == verify.None {
-		return nil, nothing, err
+	if o.Mode == verify.None {
+		return nil, nothing, nil
 	}
 	if !r.answers(ctx) {
 		return nil, nothing, fault.Fail("regctl start starts it; --verify none places the trust without a proof",

@@ -7,8 +7,9 @@ import (
 	"github.com/regctl/regctl/internal/trustkit"
 )
 
-// CA is the certificate that clients must trust, PEM, and what it says. A registry
-// that needs none is a usage fault.
+// CA is what clients must trust, PEM: one certificate or, while the CA is being
+// replaced, two; and what the one in force says. A registry that needs none is a usage
+// fault.
 func (r *Registry) CA() ([]byte, pki.Info, error) {
 	if r.Spec.TLS.Mode == spec.TLSNone {
 		return nil, pki.Info{}, fault.Usage("each client must list "+r.Spec.Address()+" as an insecure registry instead",
@@ -19,7 +20,7 @@ func (r *Registry) CA() ([]byte, pki.Info, error) {
 	if err != nil {
 		return nil, pki.Info{}, err
 	}
-	if data == nil && r.Spec.TLS.Mode != spec.TLSSelfSigned {
+	if data == nil && r.Spec.TLS.Mode != spec.TLSSelfSigned || r.publicCA() {
 		return nil, pki.Info{}, fault.Usage("if it was signed by a CA of your own, name that by tls.caCert in "+r.Dir.Spec()+" and run regctl apply",
 			"%s has a certificate that clients trust already", r.Spec.Endpoint())
 	}
@@ -30,7 +31,8 @@ func (r *Registry) CA() ([]byte, pki.Info, error) {
 	if err != nil {
 		return nil, info, fault.Fail("restore it from a backup", "%s: %w", path, err)
 	}
-	return data, info, nil
+	data, err = r.withNeighbours(data)
+	return data, info, err
 }
 
 // Kit is what hosts that regctl cannot reach need to trust the registry.
@@ -38,6 +40,9 @@ func (r *Registry) Kit() ([]trustkit.File, pki.Info, error) {
 	ca, info, err := r.CA()
 	if err != nil {
 		return nil, info, err
+	}
+	if r.Rotation() != "" {
+		return nil, info, fault.Usage("regctl cert rotate-ca finishes it; regctl cert export prints both CAs", "the CA is being replaced, and a kit holds one")
 	}
 	files, err := trustkit.Render(trustkit.Registry{
 		Name: r.Spec.Name, Endpoint: r.Spec.Endpoint(), Folders: trustkit.Folders(r.Spec.First(), r.Spec.Port),

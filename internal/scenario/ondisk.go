@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"strings"
 	"time"
 
 	"github.com/regctl/regctl/internal/fault"
@@ -51,6 +52,9 @@ func (r *Registry) readChain(d *onDisk) (err error) {
 // readCA reads what clients trust; of our own CA the key too.
 func (r *Registry) readCA(d *onDisk, now time.Time) ([]byte, error) {
 	path := r.Dir.Join("certs", "ca.crt")
+	if r.publicCA() {
+		return nil, nil
+	}
 	if r.Spec.TLS.Mode != spec.TLSSelfSigned {
 		ca, err := readFile(path)
 		if err != nil {
@@ -83,8 +87,11 @@ func caFault(folder string, err error) error {
 		return nil
 	}
 	hint := fault.Hint(err)
-	if fault.IsUsage(err) {
+	if fault.IsUsage(err) || hint == "" {
 		hint = "restore ca.crt and ca.key from the same backup"
+	}
+	if !strings.Contains(hint, "clock") {
+		hint += "; without one, regctl cert rotate-ca replaces the CA, on every client too"
 	}
 	return fault.Fail(hint, "the CA in %s: %w", folder, err)
 }

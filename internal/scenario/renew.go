@@ -61,6 +61,9 @@ func (r *Registry) ConnectForRenewal(ctx context.Context) (err error) {
 	return err
 }
 
+// Connected reports whether there are the means to change the registry.
+func (r *Registry) Connected() bool { return r.site != nil }
+
 // Unfinished reports whether a command was killed at its work, or is at it now.
 func (r *Registry) Unfinished() bool {
 	_, err := os.Stat(r.Dir.Journal())
@@ -70,22 +73,27 @@ func (r *Registry) Unfinished() bool {
 // PlanRenewal plans what a renewal would do now: nothing while it is not due and
 // force is not set. What is due for apply alone is not done.
 func (r *Registry) PlanRenewal(ctx context.Context, force bool) (step.Planned, error) {
+	return r.planLeaf(ctx, func(p Place) step.Step {
+		switch r.Spec.TLS.Mode {
+		case spec.TLSFiles:
+			return broughtPair{spec: r.Spec, place: p, renewal: true}
+		case spec.TLSLetsEncrypt:
+			return r.orderAgain(ctx, p, force)
+		}
+		return renewedLeaf{certificates{r.Spec, p}, force}
+	})
+}
+
+// planLeaf plans a step that may put another leaf in place, and what has the registry
+// serve it.
+func (r *Registry) planLeaf(ctx context.Context, change func(Place) step.Step) (step.Planned, error) {
 	now, unreachable := ownEndpoint(r.Spec).Chain(ctx)
 	disk, _ := readFile(r.chainPath())
 	// After a kill the swap is done, and not what comes after it.
 	stale := now != nil && disk != nil && !engine.SameLeaf(now, disk)
 	return r.unlocking(ctx, func() (step.Planned, error) {
-		p := r.site.place
-		p.Now, p.Say = time.Now(), r.Progress
-		var list []step.Step
-		switch r.Spec.TLS.Mode {
-		case spec.TLSFiles:
-			list = []step.Step{broughtPair{spec: r.Spec, place: p, renewal: true}}
-		case spec.TLSLetsEncrypt:
-			list = []step.Step{r.orderAgain(ctx, p, force)}
-		default:
-			list = []step.Step{renewedLeaf{certificates{r.Spec, p}, force}}
-		}
+		p := r.placeNow()
+		list := []step.Step{change(p)}
 		if r.Spec.Image != "" {
 			list = append(list, r.reloadStock(stale)...)
 		}

@@ -29,6 +29,9 @@ func (r *Registry) renewalWarnings(t *StatusTLS) (warnings []string) {
 			warnings = append(warnings, fmt.Sprintf("the last attempt to renew the certificate, on %s, failed: %s; %s", pki.Stamp(last.At), last.Error, last.Hint))
 		}
 	}
+	if phase := r.Rotation(); phase != "" {
+		warnings = append(warnings, fmt.Sprintf("the CA is being replaced (%s): regctl cert rotate-ca finishes it", phase))
+	}
 	now, whole := time.Now(), leaf.NotAfter.Sub(leaf.NotBefore)
 	switch left := leaf.NotAfter.Sub(now); {
 	case left <= 0:

@@ -30,6 +30,8 @@ type Place struct {
 	KeyPassphrase secret.String
 	// Say, when set, is told what an ACME server is asked.
 	Say func(string)
+	// Trusting are the hosts that trust the registry's own CA.
+	Trusting []string
 	// SpecYAML is regctl.yaml as it should be; nil leaves the file alone.
 	SpecYAML []byte
 }

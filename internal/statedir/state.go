@@ -45,6 +45,8 @@ type State struct {
 	LastApplied time.Time `json:"lastApplied,omitzero"`
 	// Renewal is the last attempt to renew the certificate; nil before the first.
 	Renewal *Renewal `json:"renewal,omitempty"`
+	// Rotation is the replacement of the CA, or of TLS, that is under way; nil when there is none.
+	Rotation *Rotation `json:"rotation,omitempty"`
 	// Receipts lead back to the machine as it was before the registry.
 	Receipts []host.Receipt `json:"receipts,omitempty"`
 	// Batch is the last journal that went into Receipts.
@@ -59,6 +61,27 @@ type Renewal struct {
 	// Leaf is the fingerprint of the leaf that a failure left in use: once there is
 	// another, the failure is of the past.
 	Leaf string `json:"leaf,omitempty"`
+}
+
+// Following says that clients hold two forms of the registry, or may, since it goes from
+// plain HTTP to TLS or back.
+const Following RotationPhase = "following"
+
+// RotationPhase is how far a new CA has come.
+type RotationPhase string
+
+// Phases of a rotation.
+const (
+	Spreading   RotationPhase = "spreading"   // clients come to trust the next CA too
+	Withdrawing RotationPhase = "withdrawing" // it is in force, and the old one leaves the clients
+)
+
+// Rotation is the replacement of a CA, or of TLS as such.
+type Rotation struct {
+	Phase RotationPhase `json:"phase"`
+	Since time.Time     `json:"since"`
+	// Skipped are the hosts that were not made to trust the new CA before the switch.
+	Skipped []string `json:"skipped,omitempty"`
 }
 
 // LoadState reads d's state. Where there is none it is the zero State, whose Phase

@@ -74,9 +74,13 @@ func Detect(r Registry, c Client) []Store {
 
 // chosen is a store with the planner that fills it.
 type chosen struct {
-	store Store
-	plan  planner
+	store  Store
+	plan   planner
+	single bool // it holds either form of a registry, and not both
 }
+
+// single reports whether a runtime has one file for either form.
+func single(s Store) bool { return slices.Contains([]Store{Containerd, K3s, BuildKit}, s) }
 
 // choose turns stores into planners. insecure stands for every runtime that is
 // there, save a Docker that takes the legacy form; where there is none, for Docker.
@@ -85,9 +89,9 @@ func choose(c Client, stores []Store, opts Options) ([]chosen, error) {
 	for _, s := range stores {
 		switch s {
 		case OS:
-			all = append(all, chosen{OS, operatingSystem})
+			all = append(all, chosen{store: OS, plan: operatingSystem})
 		case Legacy:
-			all = append(all, chosen{Legacy, legacy})
+			all = append(all, chosen{store: Legacy, plan: legacy})
 		case Insecure:
 			all = append(all, insecureForms(c, slices.Contains(stores, Legacy))...)
 		default:
@@ -95,7 +99,7 @@ func choose(c Client, stores []Store, opts Options) ([]chosen, error) {
 			if i < 0 {
 				return nil, fault.Usage("one of auto, docker, docker-rootless, podman, containerd, k3s, buildkit, os, insecure, legacy", "there is no store %q", s)
 			}
-			all = append(all, chosen{s, runtimes()[i].secure})
+			all = append(all, chosen{s, runtimes()[i].secure, single(s)})
 		}
 	}
 	if opts.AsMirror {
@@ -108,11 +112,11 @@ func insecureForms(c Client, legacyToo bool) []chosen {
 	var all []chosen
 	for _, rt := range runtimes() {
 		if c.there(rt.store) && (rt.store != Docker || !legacyToo) {
-			all = append(all, chosen{Insecure, rt.insecure})
+			all = append(all, chosen{Insecure, rt.insecure, single(rt.store)})
 		}
 	}
 	if len(all) == 0 && !legacyToo {
-		all = []chosen{{Insecure, insecureDocker}}
+		all = []chosen{{store: Insecure, plan: insecureDocker}}
 	}
 	return all
 }
@@ -125,7 +129,7 @@ func mirrors(c Client, stores []Store) []chosen {
 		if rt.mirror == nil {
 			continue
 		}
-		one := chosen{Mirror, rt.mirror}
+		one := chosen{Mirror, rt.mirror, true}
 		if slices.Contains(stores, rt.store) {
 			all = append(all, one)
 		}

@@ -3,6 +3,9 @@ package trust
 import (
 	"encoding/pem"
 	"fmt"
+	"path"
+	"strconv"
+	"strings"
 
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
@@ -26,15 +29,11 @@ func operatingSystem(r Registry, c Client, _ Options) (Placement, error) {
 	var refs []host.Ref
 	// One certificate a file, as update-ca-certificates wants it.
 	for i, cert := range certificates(r.CA) {
-		path := dir + "/" + r.fileName()
-		if i > 0 {
-			path += fmt.Sprintf("-%d", i+1)
-		}
-		path += ".crt"
+		file := dir + "/" + r.anchor(i)
 		if p.Path == "" {
-			p.Path = path
+			p.Path = file
 		}
-		step := place{path: path, data: cert, id: r.Address(), store: OS}
+		step := place{path: file, data: cert, id: r.Address(), store: OS}
 		p.Steps = append(p.Steps, step)
 		refs = append(refs, step.file(), step.edit())
 	}
@@ -43,6 +42,23 @@ func operatingSystem(r Registry, c Client, _ Options) (Placement, error) {
 		p.Pending = "restart dockerd"
 	}
 	return p, nil
+}
+
+// anchor names the file of one of the registry's CAs, counted from 0.
+func (r Registry) anchor(i int) string {
+	if i == 0 {
+		return r.fileName() + ".crt"
+	}
+	return fmt.Sprintf("%s-%d.crt", r.fileName(), i+1)
+}
+
+// Surplus reports whether a file among the anchors of the OS is one of a CA more than
+// the registry has now.
+func (r Registry) Surplus(file string) bool {
+	rest, ok := strings.CutPrefix(path.Base(file), r.fileName()+"-")
+	number, crt := strings.CutSuffix(rest, ".crt")
+	n, err := strconv.Atoi(number)
+	return ok && crt && err == nil && n > len(certificates(r.CA))
 }
 
 // anchors is where the OS looks for CAs, and the action that has it look.

@@ -28,6 +28,9 @@ func Plan(r Registry, c Client, stores []Store, opts Options) ([]Placement, erro
 	}
 	var placed []Placement
 	for _, one := range all {
+		if opts.Beside && one.single {
+			continue
+		}
 		p, err := one.plan(r, c, opts)
 		if err != nil {
 			return nil, err

@@ -108,6 +108,9 @@ type Options struct {
 	Restart  bool
 	AsMirror bool
 	MapHost  string // IP address; "" for none
+	// Beside leaves out the runtimes that hold but one form of a registry, TLS or plain
+	// HTTP: the others are given the one that is to come beside the one there is.
+	Beside bool
 	// Login is stored for Docker's client and podman; nil for none. The client must
 	// have been seen with LoginReads too.
 	Login *Login

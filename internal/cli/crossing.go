@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/regctl/regctl/internal/clients"
+	"github.com/regctl/regctl/internal/fleet"
+	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/scenario"
+	"github.com/regctl/regctl/internal/statedir"
+	"github.com/regctl/regctl/internal/step"
+	"github.com/regctl/regctl/internal/trust"
+)
+
+// concernsClients reports whether hosts must be brought along.
+func concernsClients(r *scenario.Registry) (bool, error) {
+	if !r.Crosses() {
+		return !r.Followed(), nil
+	}
+	hosts, err := statedir.MayTrust(r.Dir)
+	return len(hosts) > 0, err
+}
+
+// cross takes a registry from plain HTTP to TLS or back, under the lock, with the hosts
+// that trust it. Where that was cut short, it finishes it.
+func (a *app) cross(ctx context.Context, r *scenario.Registry, o applyOptions) (bool, error) {
+	hosts, err := statedir.MayTrust(r.Dir)
+	if err != nil {
+		return false, err
+	}
+	s := &sshFlags{parallel: fleet.DefaultParallel(), connectTimeout: 10 * time.Second, timeout: 5 * time.Minute}
+	dial := &dialers{a: a, flags: s, given: func(string) bool { return false }}
+	defer dial.close()
+	x := &rotation{app: a, r: r, flags: s, skip: o.skip, hosts: hosts, dial: dial}
+	err = x.cross(ctx, o)
+	for _, one := range x.results {
+		if one.Err != nil {
+			a.ui.Error(one.Err)
+		}
+	}
+	var stop *stopped
+	if errors.As(err, &stop) && ctx.Err() == nil {
+		a.ui.Error(stop.error)
+		return false, exitStatus(exitPartly)
+	}
+	if err == nil && len(x.skipped) > 0 {
+		a.ui.Warn("left behind: %s; regctl trust-clients --hosts %s brings them along", strings.Join(x.skipped, ", "), strings.Join(x.skipped, ","))
+	}
+	return true, err
+}
+
+func (x *rotation) cross(ctx context.Context, o applyOptions) error {
+	if x.r.Crosses() && len(x.hosts) > 0 {
+		if err := x.r.BeginCrossing(ctx); err != nil {
+			return err
+		}
+		registry, err := x.r.ForClients()
+		if err != nil {
+			return err
+		}
+		err = x.over(ctx, round{
+			verb: "preparing", registry: registry, asked: x.r.AsApplied(), failed: "nothing was switched: %s %s not ready",
+			change: func(w *clients.Wish) { anyStore(w); w.Options.Beside = true },
+		})
+		if err != nil {
+			return err
+		}
+	}
+	planned, err := x.r.Plan(ctx)
+	switch {
+	case err != nil:
+	case planned.Empty():
+		err = x.r.Await(ctx)
+	default:
+		err = x.r.Apply(ctx, planned, o.retain)
+	}
+	if err != nil || x.r.Followed() {
+		return err
+	}
+	registry, err := x.r.ForClients()
+	if err != nil {
+		return err
+	}
+	err = x.over(ctx, round{
+		verb: "following", registry: registry, asked: x.r, change: anyStore,
+		failed: "the registry was switched, but not all hosts have followed: %s %s not done",
+	})
+	if err != nil {
+		return err
+	}
+	return x.r.EndCrossing(ctx)
+}
+
+// anyStore has a host take the stores that its runtimes have for the other form: those
+// of the form before are not among them.
+func anyStore(w *clients.Wish) {
+	var stores []trust.Store
+	for _, s := range w.Stores {
+		if plain := s == trust.Insecure || s == trust.Legacy; plain == w.Registry.Plain {
+			stores = append(stores, s)
+		}
+	}
+	w.Stores = stores
+}
+
+// withClients adds to a plan what becomes of the hosts that trust the registry.
+func withClients(r *scenario.Registry, planned step.Planned) (step.Planned, error) {
+	if !r.Crosses() && r.Followed() {
+		return planned, nil
+	}
+	hosts, err := statedir.MayTrust(r.Dir)
+	if err != nil || len(hosts) == 0 {
+		return planned, err
+	}
+	round := func(name, diff string) step.Named {
+		n := step.Named{Step: name}
+		for _, h := range hosts {
+			n.Items = append(n.Items, step.Item{Target: h, Action: host.Change, Diff: "(" + diff + ")"})
+		}
+		return n
+	}
+	if r.Crosses() {
+		planned.Changes = append([]step.Named{round("prepare clients", "takes the registry both ways, by TLS and by plain HTTP")}, planned.Changes...)
+	}
+	planned.Changes = append(planned.Changes, round("clients follow", "takes it the new way alone"))
+	return planned, nil
+}
