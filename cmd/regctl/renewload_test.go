@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,7 @@ import (
 	"github.com/regctl/regctl/internal/engine/enginetest"
 	"github.com/regctl/regctl/internal/pki"
 	"github.com/regctl/regctl/internal/testenv"
+	"github.com/regctl/regctl/internal/testpebble"
 )
 
 // TestRenewUnderLoad renews the certificate again and again under 8 workers that push
@@ -39,6 +41,26 @@ func TestRenewUnderLoad(t *testing.T) {
 			renewUnderLoad(t, r, client.Sock, ca)
 		})
 	}
+}
+
+// TestRenewUnderLoadByACME is the same where an ACME server signs, and asks the
+// running registry itself for proof.
+func TestRenewUnderLoadByACME(t *testing.T) {
+	testenv.Need(t, "root", "docker")
+	bin := build(t)
+	client := enginetest.DockerdWithEtc(t, "registry.test")
+	runtimes(t, func(t *testing.T, runtime string) {
+		r := newRun(t, bin, "load-acme-"+runtime)
+		port, err := strconv.Atoi(r.port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ca := testpebble.New(t, testpebble.Options{Addr: "127.0.0.1", TLSPort: port, ReuseAuthz: -1})
+		a := newACME(t, r, ca, "--runtime", runtime, "--challenge", "tls-alpn-01", "--challenge-forwarded")
+		a.must(t, a.args...)
+		write(t, filepath.Join(client.Etc, "docker", "certs.d", "registry.test:"+r.port, "ca.crt"), string(ca.Root(0)))
+		renewUnderLoad(t, r, client.Sock, ca.Root(0))
+	})
 }
 
 const renewals = 4

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/regctl/regctl/internal/acme"
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/scenario"
@@ -26,7 +27,8 @@ func newCertRenew(a *app) *cobra.Command {
 		Use:   "renew",
 		Short: "Renew the certificate of a registry that runs on",
 		Long: `Renew the certificate, with a new key, once two thirds of its life are over; until
-then say when that will be. With --tls files, install the files that regctl.yaml
+then say when that will be. With --tls letsencrypt the CA may say when; --dry-run
+then orders from Let's Encrypt's staging directory. With --tls files, install the files that regctl.yaml
 names if they have changed. The registry serves the new certificate from the next
 handshake on, with no restart, which is checked: if it does not, the old one is put
 back. A stock image, which loads its certificate once, is restarted.
@@ -56,7 +58,7 @@ foreground: it ends on SIGTERM.`,
 	f.BoolVar(&loop.Detached, "detached", false, "started by regctl, which waits for word on descriptor 3")
 	_ = f.MarkHidden("pid-file")
 	_ = f.MarkHidden("detached")
-	f.BoolVar(&o.dryRun, "dry-run", false, "issue in memory, print what would change, and change nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "issue in memory (letsencrypt: from staging), print what would change, and change nothing")
 	return cmd
 }
 
@@ -84,7 +86,7 @@ func (a *app) renew(ctx context.Context, o renewOptions) error {
 	if err != nil {
 		return err
 	}
-	return a.showRenewed(r, changed)
+	return a.showRenewed(ctx, r, changed)
 }
 
 // attempt renews if that is due, and has it noted how it went.
@@ -129,6 +131,9 @@ func (a *app) rehearse(ctx context.Context, r *scenario.Registry, o renewOptions
 	if err != nil {
 		return err
 	}
+	if r.Spec.TLS.Mode == spec.TLSLetsEncrypt {
+		return a.rehearseOrder(ctx, r, planned)
+	}
 	info, ok, err := r.Rehearse(ctx, planned)
 	if err != nil {
 		return err
@@ -137,23 +142,45 @@ func (a *app) rehearse(ctx context.Context, r *scenario.Registry, o renewOptions
 	case ok:
 		a.ui.Say("issued in memory, and kept nowhere: serial %s, until %s", info.Serial, moment(info.NotAfter))
 	case planned.Empty():
-		a.sayNotDue(r)
+		a.sayNotDue(ctx, r)
 	}
 	return a.showChanges(planned)
 }
 
-func (a *app) showRenewed(r *scenario.Registry, changed bool) error {
+// rehearseOrder is rehearse where an ACME server signs. It orders although nothing
+// may be due: what it is for is to see that an order goes through.
+func (a *app) rehearseOrder(ctx context.Context, r *scenario.Registry, planned step.Planned) error {
+	what, info, ok, err := r.RehearseOrder(ctx)
+	switch {
+	case err != nil:
+		return err
+	case ok:
+		a.ui.Say("staging issued it, and it is kept nowhere: serial %s, until %s", info.Serial, moment(info.NotAfter))
+	default:
+		a.ui.Say("would order a certificate for %s, which has no directory for trying it out: nothing was asked", what)
+	}
+	if planned.Empty() {
+		a.sayNotDue(ctx, r)
+	}
+	return a.showChanges(planned)
+}
+
+func (a *app) showRenewed(ctx context.Context, r *scenario.Registry, changed bool) error {
 	leaf, err := r.Leaf()
 	if err != nil {
 		return fault.Fail("regctl cert show says what is wrong", "%w", err)
 	}
+	due, err := r.Due(ctx)
+	if err != nil {
+		return err
+	}
 	if !changed {
-		a.sayNotDue(r)
+		a.sayNotDue(ctx, r)
 	}
 	if r.OtherNames() {
 		a.ui.Warn("%s names other hosts than the certificate: regctl apply issues one for them", r.Dir.Spec())
 	}
-	result := renewResult{1, r.Name(), r.Spec.TLS.Mode, changed, leaf.NotAfter, leaf.RenewAfter(), leaf.Serial, leaf.Fingerprint}
+	result := renewResult{1, r.Name(), r.Spec.TLS.Mode, changed, leaf.NotAfter, due.At, leaf.Serial, leaf.Fingerprint}
 	return a.ui.Result(result, func(w io.Writer) {
 		if changed {
 			fmt.Fprintf(w, "%s has a new certificate, serial %s, until %s\n", r.Spec.Endpoint(), leaf.Serial, moment(leaf.NotAfter))
@@ -161,13 +188,16 @@ func (a *app) showRenewed(r *scenario.Registry, changed bool) error {
 	})
 }
 
-func (a *app) sayNotDue(r *scenario.Registry) {
+func (a *app) sayNotDue(ctx context.Context, r *scenario.Registry) {
 	leaf, err := r.Leaf()
+	due, dueErr := r.Due(ctx)
 	switch {
-	case err != nil:
+	case err != nil || dueErr != nil:
 	case r.Spec.TLS.Mode == spec.TLSFiles:
 		a.ui.Say("nothing to do: %s is installed as it is, and good until %s", r.Spec.TLS.Cert, moment(leaf.NotAfter))
+	case due.Source == acme.FromCA:
+		a.ui.Say("nothing to do: it is due on %s, says the CA; --force renews it now", moment(due.At))
 	default:
-		a.ui.Say("nothing to do: it is due on %s, when two thirds of its life are over; --force renews it now", moment(leaf.RenewAfter()))
+		a.ui.Say("nothing to do: it is due on %s, when two thirds of its life are over; --force renews it now", moment(due.At))
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -9,12 +10,13 @@ import (
 
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/scenario"
+	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/statedir"
 	"github.com/regctl/regctl/internal/step"
 )
 
 func newDestroy(a *app) *cobra.Command {
-	var dryRun, keepData, forget bool
+	var dryRun, keepData, forget, revoke bool
 	cmd := &cobra.Command{
 		Use:   "destroy",
 		Short: "Remove the registry and everything regctl made for it",
@@ -41,11 +43,15 @@ would keep what they were given: regctl untrust-clients --all takes that back.`,
 			if err := a.noClients(r, dryRun, forget); err != nil {
 				return err
 			}
-			return a.runDestroy(cmd, r, dryRun, keepData)
+			if revoke && r.Spec.TLS.Mode != spec.TLSLetsEncrypt {
+				return fault.Usage("leave --revoke out", "only a certificate of --tls letsencrypt can be revoked")
+			}
+			return a.runDestroy(cmd, r, destroyOptions{dryRun, keepData, revoke})
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be removed, and remove nothing")
 	cmd.Flags().BoolVar(&keepData, "keep-data", false, "keep the images; a later init in the same place serves them again")
+	cmd.Flags().BoolVar(&revoke, "revoke", false, "with --tls letsencrypt: have the CA revoke the certificate first")
 	cmd.Flags().BoolVar(&forget, "forget-clients", false, "go ahead although hosts trust the registry, and forget which")
 	return cmd
 }
@@ -78,17 +84,19 @@ type destroyResult struct {
 	Kept          []string `json:"kept"`
 }
 
-func (a *app) runDestroy(cmd *cobra.Command, r *scenario.Registry, dryRun, keepData bool) error {
+type destroyOptions struct{ dryRun, keepData, revoke bool }
+
+func (a *app) runDestroy(cmd *cobra.Command, r *scenario.Registry, o destroyOptions) error {
 	ctx := cmd.Context()
 	r.Progress = func(what string) { a.ui.Say("%s", what) }
 	if err := r.ConnectForDestroy(ctx); err != nil {
 		return err
 	}
-	if dryRun {
-		return a.showChanges(r.PlanDestroy(keepData))
+	if o.dryRun {
+		return a.showChanges(r.PlanDestroy(o.keepData))
 	}
 	question := fmt.Sprintf("remove registry %s in %s, images and all?", r.Name(), r.Dir)
-	if keepData {
+	if o.keepData {
 		question = fmt.Sprintf("remove registry %s in %s, but keep its images?", r.Name(), r.Dir)
 	}
 	if err := a.ui.Confirm(ctx, question); err != nil {
@@ -97,7 +105,12 @@ func (a *app) runDestroy(cmd *cobra.Command, r *scenario.Registry, dryRun, keepD
 	if err := r.LockToDestroy(ctx, a.flag.lockTimeout); err != nil {
 		return err
 	}
-	kept, err := r.Destroy(ctx, keepData)
+	if o.revoke {
+		if err := r.Revoke(ctx); err != nil {
+			return errors.Join(err, r.Unlock())
+		}
+	}
+	kept, err := r.Destroy(ctx, o.keepData)
 	if err := firstError(err, r.Unlock()); err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ Done twice with the same flags it changes nothing; with other flags it says what
 differs and leaves the registry alone: edit regctl.yaml and run regctl apply.`,
 		Example: `  regctl init --host registry.example.com
   regctl init --tls none --port 5001
+  regctl init --tls letsencrypt --host registry.example.com --email you@example.com --accept-tos
   regctl init --host registry.test --dry-run`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -89,6 +90,9 @@ func (o *initOptions) settle(cmd *cobra.Command, r *scenario.Registry) error {
 		}
 		return nil
 	}
+	if len(want.Hosts) == 0 && want.TLS.Mode == spec.TLSLetsEncrypt {
+		return fault.Usage("for example --host registry.example.com", "--tls letsencrypt needs --host: the CA signs what you can prove to be yours")
+	}
 	if len(want.Hosts) == 0 {
 		if want.Hosts, err = machine.Names(cmd.Context()); err != nil {
 			return err
@@ -100,7 +104,7 @@ func (o *initOptions) settle(cmd *cobra.Command, r *scenario.Registry) error {
 	if err := r.Want(want); err != nil {
 		return err
 	}
-	return readable(want.TLS.Cert, want.TLS.Key, want.TLS.CACert, want.LinuxBinary)
+	return readable(want.TLS.Cert, want.TLS.Key, want.TLS.CACert, want.TLS.ACMECA, want.TLS.DNSCredentialsFile, want.TLS.EABHMACFile, want.LinuxBinary)
 }
 
 // initResult is what init prints; -o json has the same keys as status for what

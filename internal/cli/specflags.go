@@ -24,6 +24,7 @@ type specFlags struct {
 	runtime, image, linuxFile string
 	port, certDays, caDays    int
 	http2                     bool
+	acme                      acmeFlags
 }
 
 func (s *specFlags) register(cmd *cobra.Command) {
@@ -33,13 +34,15 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	f.IntVar(&s.port, "port", d.Port, "the port clients use")
 	f.StringVar(&s.bind, "bind", "", "listen on this address alone (default: all, IPv4 and IPv6)")
 
-	f.StringVar(&s.tls, "tls", d.TLS.Mode, "selfsigned (a private CA), files (your own certificate) or none (plain HTTP)")
+	f.StringVar(&s.tls, "tls", d.TLS.Mode, "selfsigned (a private CA), letsencrypt (an ACME server), files (your own certificate) or none (plain HTTP)")
 	f.StringVar(&s.cert, "cert", "", "with --tls files: the certificate and its chain, PEM")
 	f.StringVar(&s.key, "key", "", "with --tls files: the private key, PEM; you are asked for its passphrase if it has one")
-	f.StringVar(&s.caCert, "ca-cert", "", "with --tls files: the CA that clients must trust, when it is not a public one")
+	f.StringVar(&s.caCert, "ca-cert", "", "with --tls files or letsencrypt: the CA that clients must trust, when it is not a public one")
 	f.IntVar(&s.certDays, "cert-days", d.TLS.CertDays, "life of the self-signed leaf, in days")
 	f.IntVar(&s.caDays, "ca-days", d.TLS.CADays, "life of the private CA, in days")
 	f.StringVar(&s.keyType, "key-type", d.TLS.KeyType, "ecdsa256, ecdsa384, rsa2048, rsa4096 or ed25519")
+
+	s.acme.register(cmd)
 
 	f.StringVar(&s.storage, "storage", d.Storage.Driver, "filesystem or inmemory (for tests: gone when the registry stops)")
 	f.StringVar(&s.volume, "data-volume", "", "keep the images in this named Docker volume instead of DIR/data")
@@ -51,7 +54,7 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	f.StringArrayVar(&s.set, "set", nil, "KEY=VALUE, any key of distribution's config.yml such as log.level=debug; repeat it")
 
 	for flag, values := range map[string][]string{
-		"tls":      {spec.TLSSelfSigned, spec.TLSFiles, spec.TLSNone},
+		"tls":      {spec.TLSSelfSigned, spec.TLSLetsEncrypt, spec.TLSFiles, spec.TLSNone},
 		"key-type": {"ecdsa256", "ecdsa384", "rsa2048", "rsa4096", "ed25519"},
 		"storage":  {spec.StorageFilesystem, spec.StorageInMemory},
 		"runtime":  {"auto", spec.RuntimeDocker, spec.RuntimeProcess},
@@ -93,6 +96,7 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 			*to = absolute(path)
 		}
 	}
+	s.acme.over(given, &out.TLS)
 	if given("runtime") && s.runtime != "auto" {
 		out.Runtime = s.runtime
 	}

@@ -106,6 +106,8 @@ func (c certificates) needLeaf(seen host.Facts) string {
 	switch {
 	case len(leaf.DNSNames)+len(leaf.IPs) != len(c.spec.Hosts):
 		return "it names other hosts too"
+	case !pki.IssuedBy(crt.Data, seen[c.caCert()].Data):
+		return "another CA issued it than the one that clients trust"
 	case leaf.KeyType != c.spec.TLS.KeyType:
 		return "its key is " + leaf.KeyType
 	case pki.NeedsRenewal(crt.Data, c.place.Now):

@@ -22,14 +22,14 @@ func (r *Registry) ForClients() (trust.Registry, error) {
 	s := r.Spec
 	t := trust.Registry{Host: s.First(), Port: s.Port, Plain: s.TLS.Mode == spec.TLSNone}
 	t.MirrorOf, _ = asMap(s.Config["proxy"])["remoteurl"].(string)
-	if t.Plain {
+	if t.Plain || r.publicCA() {
 		return t, nil
 	}
 	ca, err := readFile(r.Dir.Join("certs", "ca.crt"))
 	if err != nil {
 		return t, err
 	}
-	if ca == nil && s.TLS.Mode != spec.TLSFiles {
+	if ca == nil && s.TLS.Mode == spec.TLSSelfSigned {
 		return t, fault.Fail("regctl apply makes it", "%s is missing", r.Dir.Join("certs", "ca.crt"))
 	}
 	t.CA, err = r.withNeighbours(ca)

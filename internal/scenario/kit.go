@@ -20,7 +20,7 @@ func (r *Registry) CA() ([]byte, pki.Info, error) {
 	if err != nil {
 		return nil, pki.Info{}, err
 	}
-	if data == nil && r.Spec.TLS.Mode == spec.TLSFiles {
+	if data == nil && r.Spec.TLS.Mode != spec.TLSSelfSigned || r.publicCA() {
 		return nil, pki.Info{}, fault.Usage("if it was signed by a CA of your own, name that by tls.caCert in "+r.Dir.Spec()+" and run regctl apply",
 			"%s has a certificate that clients trust already", r.Spec.Endpoint())
 	}

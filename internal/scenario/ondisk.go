@@ -52,6 +52,9 @@ func (r *Registry) readChain(d *onDisk) (err error) {
 // readCA reads what clients trust; of our own CA the key too.
 func (r *Registry) readCA(d *onDisk, now time.Time) ([]byte, error) {
 	path := r.Dir.Join("certs", "ca.crt")
+	if r.publicCA() {
+		return nil, nil
+	}
 	if r.Spec.TLS.Mode != spec.TLSSelfSigned {
 		ca, err := readFile(path)
 		if err != nil {

@@ -74,8 +74,11 @@ func (r *Registry) Unfinished() bool {
 // force is not set. What is due for apply alone is not done.
 func (r *Registry) PlanRenewal(ctx context.Context, force bool) (step.Planned, error) {
 	return r.planLeaf(ctx, func(p Place) step.Step {
-		if r.Spec.TLS.Mode == spec.TLSFiles {
+		switch r.Spec.TLS.Mode {
+		case spec.TLSFiles:
 			return broughtPair{spec: r.Spec, place: p, renewal: true}
+		case spec.TLSLetsEncrypt:
+			return r.orderAgain(ctx, p, force)
 		}
 		return renewedLeaf{certificates{r.Spec, p}, force}
 	})
@@ -199,7 +202,7 @@ func (r *Registry) Leaf() (pki.Info, error) { return inspectFile(r.chainPath()) 
 // regctl issued, which is for apply to mend.
 func (r *Registry) OtherNames() bool {
 	leaf, err := r.Leaf()
-	return err == nil && r.Spec.TLS.Mode == spec.TLSSelfSigned && !sameNames(leaf.SANs(), r.Spec.Hosts)
+	return err == nil && r.Spec.TLS.Mode != spec.TLSFiles && !sameNames(leaf.SANs(), r.Spec.Hosts)
 }
 
 func sameNames(a, b []string) bool {

@@ -85,7 +85,7 @@ func (r *Registry) rotate(ctx context.Context, planned step.Planned, now *stated
 
 func (r *Registry) placeNow() Place {
 	p := r.site.place
-	p.Now = time.Now()
+	p.Now, p.Say = time.Now(), r.Progress
 	return p
 }
 

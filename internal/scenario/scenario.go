@@ -28,6 +28,8 @@ type Place struct {
 	Runtime []step.Step
 	// KeyPassphrase opens the operator's own key, where that has one.
 	KeyPassphrase secret.String
+	// Say, when set, is told what an ACME server is asked.
+	Say func(string)
 	// Trusting are the hosts that trust the registry's own CA.
 	Trusting []string
 	// SpecYAML is regctl.yaml as it should be; nil leaves the file alone.
@@ -41,6 +43,8 @@ func Steps(s spec.Spec, p Place) []step.Step {
 		return plainHTTP(s, p)
 	case spec.TLSFiles:
 		return ownCertificate(s, p)
+	case spec.TLSLetsEncrypt:
+		return letsEncrypt(s, p)
 	default:
 		return selfSigned(s, p)
 	}

@@ -141,7 +141,7 @@ func (r *Registry) describeTLS(t *StatusTLS) {
 // CAFingerprint is that of certs/ca.crt, or "".
 func (r *Registry) CAFingerprint() string {
 	info, err := inspectFile(r.Dir.Join("certs", "ca.crt"))
-	if err != nil || r.Spec.TLS.Mode == spec.TLSNone {
+	if err != nil || r.Spec.TLS.Mode == spec.TLSNone || r.publicCA() {
 		return ""
 	}
 	return info.Fingerprint

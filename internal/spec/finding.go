@@ -34,6 +34,11 @@ func flagOf(key string) string {
 		"hosts": "host", "addHosts": "add-host", "linuxBinary": "linux-binary", "config": "set",
 		"tls.mode": "tls", "tls.certDays": "cert-days", "tls.caDays": "ca-days", "tls.keyType": "key-type",
 		"tls.cert": "cert", "tls.key": "key", "tls.caCert": "ca-cert",
+		"tls.email": "email", "tls.acceptTOS": "accept-tos", "tls.staging": "staging", "tls.acmeServer": "acme-server",
+		"tls.acmeCA": "acme-ca", "tls.challenge": "challenge", "tls.challengeAddr": "challenge-addr",
+		"tls.challengeForwarded": "challenge-forwarded", "tls.dnsProvider": "dns-provider",
+		"tls.dnsCredentialsFile": "dns-credentials-file", "tls.profile": "profile", "tls.preferredChain": "preferred-chain",
+		"tls.eabKid": "eab-kid", "tls.eabHmacFile": "eab-hmac-file", "tls.skipPreflight": "skip-preflight",
 		"storage.driver": "storage", "storage.volume": "data-volume",
 	}
 	if flag, ok := flags[key]; ok {

@@ -32,6 +32,9 @@ func anySpec(seed uint64) Spec {
 	if s.TLS.Mode == TLSFiles {
 		s.TLS.Cert, s.TLS.Key, s.TLS.CACert = "/etc/a b/crt", "/etc/#key: [x]", pick("", "/ca 'x' \"y\"", "/ü")
 	}
+	if r.IntN(4) == 0 {
+		s.TLS = acmeTLS(s.TLS, pick)
+	}
 	if s.Runtime == RuntimeDocker {
 		s.Storage.Volume, s.Image = pick("", "images"), pick("", "registry:2", "localhost:5000/r@sha256:"+strings.Repeat("a", 64))
 		if r.IntN(2) == 0 {

@@ -90,7 +90,7 @@ func (w *writer) optional(key, value, example, comment string) {
 }
 
 func (w *writer) tls(t TLS) {
-	w.key("  mode", t.Mode, "selfsigned (a private CA), files (your own certificate) or none (plain HTTP)")
+	w.key("  mode", t.Mode, "selfsigned (a private CA), letsencrypt (an ACME server), files (your own certificate) or none (plain HTTP)")
 	d := Default().TLS
 	if t.Mode == TLSSelfSigned || t.CertDays != d.CertDays {
 		w.key("  certDays", t.CertDays, "life of the certificate; renewed at two thirds of it")
@@ -108,6 +108,11 @@ func (w *writer) tls(t TLS) {
 	} {
 		if file.path != "" {
 			w.key(file.key, file.path, file.comment)
+		}
+	}
+	for _, setting := range t.acme() {
+		if value := setting.value.Elem(); !value.IsZero() {
+			w.key("  "+setting.key, value.Interface(), setting.comment)
 		}
 	}
 }

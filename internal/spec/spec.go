@@ -25,13 +25,30 @@ type Spec struct {
 
 // TLS says how the endpoint is secured.
 type TLS struct {
-	Mode     string `yaml:"mode"`               // selfsigned, none or files
+	Mode     string `yaml:"mode"`               // selfsigned, none, files or letsencrypt
 	CertDays int    `yaml:"certDays,omitempty"` // life of the leaf, in days
 	CADays   int    `yaml:"caDays,omitempty"`   // life of the CA, in days
 	KeyType  string `yaml:"keyType,omitempty"`  // ecdsa256, ecdsa384, rsa2048, rsa4096 or ed25519
 	Cert     string `yaml:"cert,omitempty"`     // files: PEM, leaf first, then its chain
 	Key      string `yaml:"key,omitempty"`      // files: PEM private key
-	CACert   string `yaml:"caCert,omitempty"`   // files: what clients must trust, when it is not a public CA
+	CACert   string `yaml:"caCert,omitempty"`   // files, letsencrypt: what clients must trust, when it is not a public CA
+
+	// What follows is for letsencrypt alone.
+	Email              string `yaml:"email,omitempty"`
+	AcceptTOS          bool   `yaml:"acceptTOS,omitempty"`          // the CA's terms
+	Staging            bool   `yaml:"staging,omitempty"`            // Let's Encrypt's directory for trying things out
+	ACMEServer         string `yaml:"acmeServer,omitempty"`         // another CA's directory, a URL
+	ACMECA             string `yaml:"acmeCA,omitempty"`             // PEM: who vouches for acmeServer's own TLS
+	Challenge          string `yaml:"challenge,omitempty"`          // "" is http-01
+	ChallengeAddr      string `yaml:"challengeAddr,omitempty"`      // where regctl answers, "" is :80 or the registry's port
+	ChallengeForwarded bool   `yaml:"challengeForwarded,omitempty"` // public port 443 leads to port
+	DNSProvider        string `yaml:"dnsProvider,omitempty"`
+	DNSCredentialsFile string `yaml:"dnsCredentialsFile,omitempty"`
+	Profile            string `yaml:"profile,omitempty"`
+	PreferredChain     string `yaml:"preferredChain,omitempty"`
+	EABKID             string `yaml:"eabKid,omitempty"`
+	EABHMACFile        string `yaml:"eabHmacFile,omitempty"`
+	SkipPreflight      bool   `yaml:"skipPreflight,omitempty"`
 }
 
 // Storage says where the images are kept.
@@ -45,6 +62,12 @@ const (
 	TLSNone       = "none"
 	TLSSelfSigned = "selfsigned"
 	TLSFiles      = "files"
+
+	TLSLetsEncrypt = "letsencrypt" // or any other ACME server
+
+	ChallengeHTTP = "http-01"
+	ChallengeALPN = "tls-alpn-01"
+	ChallengeDNS  = "dns-01"
 
 	RuntimeDocker  = "docker"
 	RuntimeProcess = "process"

@@ -30,7 +30,7 @@ func (s Spec) Validate() error {
 func (s Spec) check() *finding {
 	for _, check := range []func() *finding{
 		s.checkVersion, s.checkName, s.checkHosts, s.checkPort, s.checkBind,
-		s.checkTLS, s.checkDays, s.checkOwnPair, s.checkStorage, s.checkRuntime, s.checkImage, s.checkAddHosts,
+		s.checkTLS, s.checkDays, s.checkOwnPair, s.checkACME, s.checkStorage, s.checkRuntime, s.checkImage, s.checkAddHosts,
 	} {
 		if f := check(); f != nil {
 			return f
@@ -112,7 +112,7 @@ func (s Spec) checkBind() *finding {
 }
 
 func (s Spec) checkTLS() *finding {
-	if f := choice("tls.mode", s.TLS.Mode, TLSSelfSigned, TLSFiles, TLSNone); f != nil {
+	if f := choice("tls.mode", s.TLS.Mode, TLSSelfSigned, TLSFiles, TLSLetsEncrypt, TLSNone); f != nil {
 		return f
 	}
 	return choice("tls.keyType", s.TLS.KeyType, "ecdsa256", "ecdsa384", "rsa2048", "rsa4096", "ed25519")
@@ -139,6 +139,7 @@ func (s Spec) checkOwnPair() *finding {
 		needed    bool
 	}{{"tls.cert", s.TLS.Cert, true}, {"tls.key", s.TLS.Key, true}, {"tls.caCert", s.TLS.CACert, false}} {
 		switch {
+		case s.TLS.Mode == TLSLetsEncrypt && file.key == "tls.caCert":
 		case s.TLS.Mode != TLSFiles && file.path != "":
 			return newFinding(file.key, "add --tls files, or leave it out", "only --tls files has a use for it")
 		case s.TLS.Mode == TLSFiles && file.needed && file.path == "":

@@ -59,7 +59,7 @@ func TestValidateRefuses(t *testing.T) {
 		"bind in brackets":   {func(s *Spec) { s.Bind = "[::1]" }, "bind (--bind)", "without brackets"},
 		"bind with a zone":   {func(s *Spec) { s.Bind = "fe80::1%eth0" }, "zone", "zone"},
 		"mode misspelt":      {func(s *Spec) { s.TLS.Mode = "selfsinged" }, "tls.mode (--tls): unknown value \"selfsinged\"", "did you mean selfsigned?"},
-		"mode unheard of":    {func(s *Spec) { s.TLS.Mode = "rot13" }, "tls.mode (--tls)", "selfsigned, files or none"},
+		"mode unheard of":    {func(s *Spec) { s.TLS.Mode = "rot13" }, "tls.mode (--tls)", "one of selfsigned, files, letsencrypt or none"},
 		"key type":           {func(s *Spec) { s.TLS.KeyType = "dsa" }, "tls.keyType (--key-type)", "ecdsa256"},
 		"no days":            {func(s *Spec) { s.TLS.CertDays = 0 }, "tls.certDays (--cert-days): 0 days", "1 to 36500"},
 		"too many days":      {func(s *Spec) { s.TLS.CADays = 1e6 }, "tls.caDays (--ca-days)", "1 to 36500"},
