@@ -96,7 +96,7 @@ func (o ordered) options(seen host.Facts, files map[string][]byte, names []strin
 		Email: t.Email, AcceptTOS: t.AcceptTOS, Names: names, KeyType: t.KeyType, Profile: t.Profile, PreferredChain: t.PreferredChain,
 		EAB:       acme.EAB{KID: t.EABKID, HMAC: secret.New(strings.TrimSpace(string(files["--eab-hmac-file"])))},
 		Challenge: acme.Challenge{Kind: cmp.Or(t.Challenge, acme.HTTP01), Addr: t.ChallengeAddr},
-		Say:       func(line string) {},
+		Say:       func(string) {},
 	}
 	if o.place.Say != nil {
 		options.Say = o.place.Say
