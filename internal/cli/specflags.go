@@ -24,6 +24,7 @@ type specFlags struct {
 	runtime, image, linuxFile string
 	port, certDays, caDays    int
 	http2                     bool
+	auth                      authFlags
 }
 
 func (s *specFlags) register(cmd *cobra.Command) {
@@ -40,6 +41,8 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	f.IntVar(&s.certDays, "cert-days", d.TLS.CertDays, "life of the self-signed leaf, in days")
 	f.IntVar(&s.caDays, "ca-days", d.TLS.CADays, "life of the private CA, in days")
 	f.StringVar(&s.keyType, "key-type", d.TLS.KeyType, "ecdsa256, ecdsa384, rsa2048, rsa4096 or ed25519")
+
+	s.auth.register(cmd)
 
 	f.StringVar(&s.storage, "storage", d.Storage.Driver, "filesystem or inmemory (for tests: gone when the registry stops)")
 	f.StringVar(&s.volume, "data-volume", "", "keep the images in this named Docker volume instead of DIR/data")
@@ -102,6 +105,7 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 	if given("http2") {
 		out.HTTP2 = s.http2
 	}
+	s.auth.over(given, &out)
 	return out, s.setOver(&out)
 }
 

@@ -110,7 +110,7 @@ func (r *Registry) asksForPassword() bool {
 			return true
 		}
 	}
-	return false
+	return r.Spec.Auth.Mode != spec.AuthNone
 }
 
 // credentialOpensCanary reports whether the canary's own credential is one that

@@ -34,6 +34,7 @@ func flagOf(key string) string {
 		"hosts": "host", "addHosts": "add-host", "linuxBinary": "linux-binary", "config": "set",
 		"tls.mode": "tls", "tls.certDays": "cert-days", "tls.caDays": "ca-days", "tls.keyType": "key-type",
 		"tls.cert": "cert", "tls.key": "key", "tls.caCert": "ca-cert",
+		"auth.mode": "auth", "auth.realm": "realm", "auth.allowPlaintext": "allow-plaintext-auth",
 		"storage.driver": "storage", "storage.volume": "data-volume",
 	}
 	if flag, ok := flags[key]; ok {

@@ -11,6 +11,7 @@ type Spec struct {
 	Port    int      `yaml:"port"`
 	Bind    string   `yaml:"bind,omitempty"` // "" means all addresses, IPv4 and IPv6
 	TLS     TLS      `yaml:"tls"`
+	Auth    Auth     `yaml:"auth"`
 	Storage Storage  `yaml:"storage"`
 	// Runtime is docker or process; never auto: that is resolved once, by init.
 	Runtime     string   `yaml:"runtime"`
@@ -34,6 +35,22 @@ type TLS struct {
 	CACert   string `yaml:"caCert,omitempty"`   // files: what clients must trust, when it is not a public CA
 }
 
+// Auth says who may come in.
+type Auth struct {
+	Mode  string `yaml:"mode"`            // none or htpasswd
+	Realm string `yaml:"realm,omitempty"` // what clients are told that a password is for; "" means DefaultRealm
+	// AllowPlaintext has passwords cross the network in clear, over --tls none.
+	AllowPlaintext bool `yaml:"allowPlaintext,omitempty"`
+}
+
+// RealmOrDefault is the realm that clients are told.
+func (a Auth) RealmOrDefault() string {
+	if a.Realm == "" {
+		return DefaultRealm
+	}
+	return a.Realm
+}
+
 // Storage says where the images are kept.
 type Storage struct {
 	Driver string `yaml:"driver"`           // filesystem or inmemory
@@ -46,6 +63,9 @@ const (
 	TLSSelfSigned = "selfsigned"
 	TLSFiles      = "files"
 
+	AuthNone     = "none"
+	AuthHtpasswd = "htpasswd"
+
 	RuntimeDocker  = "docker"
 	RuntimeProcess = "process"
 
@@ -55,4 +75,6 @@ const (
 	Version     = 1 // the schema of regctl.yaml that this package reads and writes
 	DefaultName = "registry"
 	DefaultPort = 5000
+	// DefaultRealm is the one that distribution's own recipes have.
+	DefaultRealm = "Registry Realm"
 )
