@@ -87,6 +87,7 @@ type userCommand struct {
 	change  userChange
 	grace   func(f *htpasswd.File) *scenario.Grace // of the user before the change; nil: none
 	ends    string                                 // whose grace is over
+	expels  bool                                   // a password that was good is good no more
 }
 
 // changeUsers makes one change to the file of users, under the lock.
@@ -122,7 +123,11 @@ func (a *app) changeUsers(ctx context.Context, c userCommand) (changed bool, err
 	if err != nil || c.dryRun {
 		return true, firstError(err, a.showChangesIf(err == nil, planned))
 	}
-	return true, r.ChangeUsers(ctx, planned)
+	err = r.ChangeUsers(ctx, planned)
+	if err == nil && c.expels {
+		err = r.Taken(ctx)
+	}
+	return true, err
 }
 
 // warnOfUsers names what in the file does not do what it seems to.

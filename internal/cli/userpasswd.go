@@ -43,7 +43,7 @@ func (a *app) userPasswd(ctx context.Context, name string, p *passwordFlags, gra
 	if err != nil {
 		return err
 	}
-	c := userCommand{command: "regctl user passwd", dryRun: p.dryRun, ends: name, change: func(_ *scenario.Registry, f *htpasswd.File) (bool, error) {
+	c := userCommand{command: "regctl user passwd", dryRun: p.dryRun, ends: name, expels: !graced, change: func(_ *scenario.Registry, f *htpasswd.File) (bool, error) {
 		if _, there := f.Find(name); !there {
 			return false, fault.Usage("regctl user add "+name+" adds them", "%s", noUser(name))
 		}

@@ -46,7 +46,7 @@ func (a *app) userRemove(ctx context.Context, name string, dryRun bool) error {
 	}
 	var changed bool
 	err = settled(func() (err error) {
-		changed, err = a.changeUsers(ctx, userCommand{command: "regctl user remove", dryRun: dryRun, ends: name, change: func(_ *scenario.Registry, f *htpasswd.File) (bool, error) {
+		changed, err = a.changeUsers(ctx, userCommand{command: "regctl user remove", dryRun: dryRun, ends: name, expels: true, change: func(_ *scenario.Registry, f *htpasswd.File) (bool, error) {
 			return f.Remove(name), nil
 		}})
 		return err

@@ -123,6 +123,21 @@ func (r *Registry) ChangeUsers(ctx context.Context, planned step.Planned) error 
 	return r.asksSoon(ctx)
 }
 
+// lookTime is a little more than the embedded registry takes to see a change of its
+// files.
+const lookTime = 300 * time.Millisecond
+
+// Taken waits until a registry that runs must have seen that a password is good no
+// more: what it remembers it holds against its files at most every 250 ms.
+func (r *Registry) Taken(ctx context.Context) error {
+	select {
+	case <-time.After(lookTime):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // asksSoon waits until the registry asks for passwords; one that does not answer will
 // when it starts.
 func (r *Registry) asksSoon(ctx context.Context) error {
