@@ -9,7 +9,6 @@ import (
 	"github.com/distribution/distribution/v3/registry/handlers"
 
 	// What a configuration may name; check.go lists them.
-	_ "github.com/distribution/distribution/v3/registry/auth/htpasswd"
 	_ "github.com/distribution/distribution/v3/registry/auth/token"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory"

@@ -28,8 +28,9 @@ import (
 // does not list it. Its repository cannot be pushed to.
 type canary struct {
 	file   string
-	prefix string                // of the URL paths in its repository
-	access auth.AccessController // nil: everybody may pull
+	prefix string // of the URL paths in its repository
+	gate   *gate
+	access auth.AccessController // of a token; nil: whom the gate admits may pull
 
 	mu    sync.Mutex
 	data  []byte // of the file, as it was read last
@@ -43,8 +44,9 @@ type shown struct {
 
 // newCanary guards the image as the app guards others; the app does not lend its
 // access controller.
-func newCanary(ctl string, config *configuration.Configuration) (*canary, error) {
+func newCanary(ctl string, config *configuration.Configuration, g *gate) (*canary, error) {
 	c := &canary{
+		gate:   g,
 		file:   filepath.Join(ctl, "canary"),
 		prefix: strings.TrimSuffix(config.HTTP.Prefix, "/") + "/v2/" + canaryimage.Repository + "/",
 	}
@@ -130,11 +132,11 @@ func show(data []byte) (shown, error) {
 
 // allows answers the request itself where it does not.
 func (c *canary) allows(w http.ResponseWriter, r *http.Request, file canaryimage.File) bool {
-	if c.access == nil {
-		return true
-	}
 	if user, password, ok := r.BasicAuth(); ok && file.Opens(user, password) {
 		return true
+	}
+	if c.access == nil {
+		return c.gate.admits(w, r)
 	}
 	wanted := auth.Access{Resource: auth.Resource{Type: "repository", Name: canaryimage.Repository}, Action: "pull"}
 	_, err := c.access.Authorized(r, wanted)

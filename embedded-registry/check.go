@@ -151,11 +151,7 @@ func checkAuth(c *configuration.Configuration) error {
 
 // checkHtpasswd refuses a missing file: distribution would make one, with a password
 // that it logs.
-func checkHtpasswd(c *configuration.Configuration) error {
-	path, _ := c.Auth["htpasswd"]["path"].(string)
-	if path == "" {
-		return nil // NewApp says what is missing
-	}
+func checkHtpasswd(path string) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fault.Fail("`regctl user add NAME` makes it", "auth.htpasswd.path: %w", err)

@@ -68,9 +68,6 @@ func load(o Options) (*configuration.Configuration, extra, error) {
 	if o.Rewrite != nil {
 		rewritePaths(config, o.Rewrite)
 	}
-	if err := checkHtpasswd(config); err != nil {
-		return nil, extra{}, err
-	}
 	return config, e, nil
 }
 

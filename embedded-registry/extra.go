@@ -1,10 +1,14 @@
 package embeddedregistry
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
+	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -18,6 +22,27 @@ const extraName = "regctl-serve.yaml"
 type extra struct {
 	// HTTP2 offers HTTP/2 over TLS, unless http.http2.disabled.
 	HTTP2 bool
+	// Auth lets in the users in the file htpasswd beside config.yml alone; nil asks
+	// nobody. A registry that runs sees it change.
+	Auth *extraAuth
+}
+
+// extraAuth is the section auth.
+type extraAuth struct {
+	Realm string `yaml:"realm"`
+	// Proxies are networks whose X-Forwarded-For is believed.
+	Proxies []netip.Prefix `yaml:"proxies"`
+	// DockerGateway says that requests may come by way of Docker's own proxy, and so
+	// from the address of its gateway, whoever sent them.
+	DockerGateway bool `yaml:"dockerGateway"`
+	// Grace are passwords that are good until some time beside a user's new one.
+	Grace []graceHash `yaml:"grace"`
+}
+
+type graceHash struct {
+	User  string    `yaml:"user"`
+	Hash  string    `yaml:"hash"`
+	Until time.Time `yaml:"until"`
 }
 
 func readExtra(path string) (extra, error) {
@@ -55,9 +80,30 @@ func parseExtra(data []byte) (e extra, err error) {
 			if err := value.Decode(&e.HTTP2); err != nil || value.Tag != "!!bool" {
 				return e, fault.Usage("", "%d: http2: want true or false, not %q", value.Line, value.Value)
 			}
+		case "auth":
+			if e.Auth, err = parseAuth(value); err != nil {
+				return e, err
+			}
 		default:
-			return e, fault.Usage("remove it; the one key is http2", "%d: unknown key %q", key.Line, key.Value)
+			return e, fault.Usage("remove it; the keys are http2 and auth", "%d: unknown key %q", key.Line, key.Value)
 		}
 	}
 	return e, nil
+}
+
+func parseAuth(section *yaml.Node) (*extraAuth, error) {
+	text, err := yaml.Marshal(section)
+	if err != nil {
+		return nil, fault.Usage("", "%d: auth: %w", section.Line, err)
+	}
+	strict := yaml.NewDecoder(bytes.NewReader(text)) // a node's own decoder knows no such thing
+	strict.KnownFields(true)
+	a := new(extraAuth)
+	if err := strict.Decode(a); err != nil {
+		return nil, fault.Usage("", "%d: auth: %s", section.Line, strings.Join(strings.Fields(err.Error()), " "))
+	}
+	if a.Realm == "" {
+		return nil, fault.Usage("clients show it when they ask for a password", "%d: auth.realm: is missing", section.Line)
+	}
+	return a, nil
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/health"
 	"github.com/distribution/distribution/v3/registry/api/errcode"
 	"github.com/distribution/distribution/v3/registry/handlers"
@@ -20,10 +19,11 @@ import (
 
 // newHandler puts around the app what NewRegistry would: a 200 for "/", health,
 // panics and the access log. None of it wraps the ResponseWriter but the access log.
-func newHandler(app *handlers.App, config *configuration.Configuration, ctl string, log io.Writer) (http.Handler, error) {
-	h := alive(batched(wideUploads(app)))
+func newHandler(app *handlers.App, gate *gate, ctl string, log io.Writer) (http.Handler, error) {
+	config := app.Config
+	h := alive(gate.guard(batched(wideUploads(app))))
 	if ctl != "" {
-		canary, err := newCanary(ctl, config)
+		canary, err := newCanary(ctl, config, gate)
 		if err != nil {
 			return nil, err
 		}

@@ -76,11 +76,15 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	accounts, err := newAccounts(config, o.ConfigPath, extra)
+	if err != nil {
+		return err
+	}
 	app, err := newApp(ctx, config)
 	if err != nil {
 		return err
 	}
-	handler, err := newHandler(app, config, ctlOf(o.ConfigPath), logOut)
+	handler, err := newHandler(app, newGate(accounts, config), ctlOf(o.ConfigPath), logOut)
 	if err != nil {
 		return errors.Join(err, app.Shutdown())
 	}

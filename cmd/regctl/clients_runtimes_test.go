@@ -1,14 +1,9 @@
 package main_test
 
 import (
-	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"golang.org/x/crypto/bcrypt"
 
 	"github.com/regctl/regctl/internal/testfleet"
 )
@@ -75,9 +70,8 @@ for d in /usr/bin /usr/sbin /usr/local/bin /usr/local/sbin; do rm -f $d/$p; done
 // asks for another, and looks for both where no secret may be.
 func TestFleetLogin(t *testing.T) {
 	const password = "tr0ub4dor-and-3"
-	passwords := htpasswd(t, "alice", password)
-	f := newFleetRun(t, slices.Concat(testfleet.Hosts(1, testfleet.Docker), testfleet.Hosts(1, testfleet.Docker, testfleet.SudoPassword)),
-		"--set", "auth.htpasswd.realm=test", "--set", "auth.htpasswd.path="+passwords)
+	f := newFleetRun(t, slices.Concat(testfleet.Hosts(1, testfleet.Docker), testfleet.Hosts(1, testfleet.Docker, testfleet.SudoPassword)))
+	f.told(t, password, "user", "add", "alice", "--password-stdin")
 	before := f.trees()
 	if err := f.pushFrom(f.fleet.Host(0), "early"); err == nil {
 		t.Fatal("a push before login went through")
@@ -101,23 +95,4 @@ func TestFleetLogin(t *testing.T) {
 	cmd.Stdin = strings.NewReader(testfleet.Password + "\n")
 	f.result(t, 0, cmd).all(t, 2, "changed", "")
 	f.asBefore(t, "after untrust-clients", before)
-}
-
-// htpasswd is a file with one user that the registry's own user may read.
-func htpasswd(t *testing.T, user, password string) string {
-	t.Helper()
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp("", "htpasswd") //nolint:usetesting // the registry's user cannot reach into the test's own
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, "htpasswd")
-	if err := errors.Join(os.WriteFile(path, []byte(user+":"+string(hash)+"\n"), 0o644), os.Chmod(dir, 0o755)); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

@@ -68,5 +68,5 @@ func (a *app) runApply(ctx context.Context, file string, data []byte, o applyOpt
 	if !changed {
 		a.ui.Say("nothing to do: %s is as wanted", r.Dir)
 	}
-	return a.showInit(r, changed)
+	return a.showInit(r, changed, nil)
 }

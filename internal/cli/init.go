@@ -15,6 +15,7 @@ import (
 
 type initOptions struct {
 	specFlags
+	user                    firstUser
 	dryRun, noStart, retain bool
 
 	warned bool
@@ -41,6 +42,7 @@ differs and leaves the registry alone: edit regctl.yaml and run regctl apply.`,
 		},
 	}
 	o.register(cmd)
+	o.user.register(cmd)
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print what would be made, and make nothing")
 	cmd.Flags().BoolVar(&o.noStart, "no-start", false, "write everything but do not start the registry")
 	cmd.Flags().BoolVar(&o.retain, "retain", false, "after a failure leave what was made, to look at")
@@ -62,6 +64,10 @@ func (a *app) runInit(cmd *cobra.Command, o *initOptions) error {
 		}
 	}
 	o.warned = true
+	o.user.dryRun = o.dryRun
+	if err := o.user.settle(ctx, a, r); err != nil {
+		return err
+	}
 	r.NoStart = o.noStart
 	changed, err := a.apply(ctx, r, applyOptions{command: "regctl init", dryRun: o.dryRun, retain: o.retain})
 	if err != nil || o.dryRun {
@@ -70,7 +76,7 @@ func (a *app) runInit(cmd *cobra.Command, o *initOptions) error {
 	if !changed {
 		a.ui.Say("nothing to do: %s is as wanted", r.Dir)
 	}
-	return a.showInit(r, changed)
+	return a.showInit(r, changed, o.user.account)
 }
 
 // settle lays the flags over what there is. For a registry that exists they must
@@ -117,11 +123,19 @@ type initResult struct {
 	Runtime       string `json:"runtime"`
 	Changed       bool   `json:"changed"`
 	CA            string `json:"caFingerprint,omitempty"`
+	Password      string `json:"password,omitempty"` // of --user, a generated one
 }
 
-func (a *app) showInit(r *scenario.Registry, changed bool) error {
-	result := initResult{1, r.Spec.Name, string(r.Dir), r.Spec.Endpoint(), r.Spec.Runtime, changed, r.CAFingerprint()}
+// showInit prints what there is now; first is a user that was made with it, or nil.
+func (a *app) showInit(r *scenario.Registry, changed bool, first *account) error {
+	result := initResult{1, r.Spec.Name, string(r.Dir), r.Spec.Endpoint(), r.Spec.Runtime, changed, r.CAFingerprint(), ""}
+	if first != nil {
+		result.Password = first.generated.Reveal()
+	}
 	return a.ui.Result(result, func(w io.Writer) {
+		if result.Password != "" {
+			defer fmt.Fprintf(w, "the password of %s is %s\n", first.name, result.Password)
+		}
 		if r.NoStart {
 			fmt.Fprintf(w, "%s is ready to start: regctl start\n", result.Endpoint)
 			return

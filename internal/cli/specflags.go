@@ -25,6 +25,7 @@ type specFlags struct {
 	port, certDays, caDays    int
 	http2                     bool
 	acme                      acmeFlags
+	auth                      authFlags
 }
 
 func (s *specFlags) register(cmd *cobra.Command) {
@@ -43,6 +44,8 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	f.StringVar(&s.keyType, "key-type", d.TLS.KeyType, "ecdsa256, ecdsa384, rsa2048, rsa4096 or ed25519")
 
 	s.acme.register(cmd)
+
+	s.auth.register(cmd)
 
 	f.StringVar(&s.storage, "storage", d.Storage.Driver, "filesystem or inmemory (for tests: gone when the registry stops)")
 	f.StringVar(&s.volume, "data-volume", "", "keep the images in this named Docker volume instead of DIR/data")
@@ -106,6 +109,7 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 	if given("http2") {
 		out.HTTP2 = s.http2
 	}
+	s.auth.over(given, &out)
 	return out, s.setOver(&out)
 }
 

@@ -77,6 +77,11 @@ func printStatus(w io.Writer, s scenario.Status) {
 	if s.TLS.CAFingerprint != "" {
 		row("ca", "%s", s.TLS.CAFingerprint)
 	}
+	if s.Auth.Mode == "htpasswd" {
+		row("auth", "%s, %d %s", s.Auth.Mode, s.Auth.Users, plural(s.Auth.Users, "user"))
+	} else {
+		row("auth", "%s", s.Auth.Mode)
+	}
 	if n := len(s.Clients); n > 0 {
 		row("clients", "%d %s, %d verified; regctl clients list names them", n, plural(n, "host"), verifiedOf(s.Clients))
 	}

@@ -122,7 +122,7 @@ func TestImport(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, moved := imported(t, test.text)
-			test.want.Version = 1
+			test.want.Version, test.want.Auth.Mode = 1, spec.AuthNone
 			if !reflect.DeepEqual(s, test.want) {
 				t.Errorf("got  %+v\nwant %+v", s, test.want)
 			}

@@ -109,7 +109,7 @@ func (r *Registry) asksForPassword() bool {
 			return true
 		}
 	}
-	return false
+	return r.Spec.Auth.Mode != spec.AuthNone
 }
 
 // credentialOpensCanary reports whether the canary's own credential is one that

@@ -89,8 +89,3 @@ func Render(s spec.Spec, p Place, httpSecret string) ([]byte, error) {
 	}
 	return data, nil
 }
-
-// extra is regctl-serve.yaml: what distribution has no key for.
-func extra(s spec.Spec) []byte {
-	return fmt.Appendf(nil, "# What the embedded registry reads beside config.yml; written by regctl apply.\nhttp2: %t\n", s.HTTP2)
-}

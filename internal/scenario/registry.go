@@ -36,6 +36,7 @@ type Registry struct {
 	foreign error
 	file    []byte // regctl.yaml as read
 	write   []byte // regctl.yaml as it should become; nil leaves it
+	users   []byte // the file of users as it should become; nil leaves it
 	state   statedir.State
 	lock    *statedir.Lock
 	site    *site
@@ -177,7 +178,7 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 	}
 	return r.unlocking(ctx, func() (step.Planned, error) {
 		p := r.site.place
-		p.SpecYAML, p.Say = r.write, r.Progress
+		p.SpecYAML, p.Say, p.Users = r.write, r.Progress, r.users
 		if r.state.TLS == spec.TLSSelfSigned {
 			var err error
 			if p.Trusting, err = statedir.MayTrust(r.Dir); err != nil {

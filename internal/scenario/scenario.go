@@ -32,6 +32,8 @@ type Place struct {
 	Say func(string)
 	// Trusting are the hosts that trust the registry's own CA.
 	Trusting []string
+	// Users is what the file of users should become; nil leaves one that is there.
+	Users []byte
 	// SpecYAML is regctl.yaml as it should be; nil leaves the file alone.
 	SpecYAML []byte
 }
@@ -86,11 +88,11 @@ func specFile(p Place) []step.Step {
 // configuration is what the registry reads: config.yml, what distribution has no
 // key for, and the link by which people find the first.
 func configuration(s spec.Spec, p Place) []step.Step {
-	return []step.Step{
+	return join(accounts(s, p), []step.Step{
 		config{spec: s, place: p},
-		step.WriteFile{Path: p.Dir.ServeExtra(), Data: extra(s), Mode: 0o600, UID: p.UID, GID: p.GID},
+		serveExtra(s, p),
 		step.MakeLink{Path: p.Dir.Join("config.yml"), Target: "serve/config.yml"},
-	}
+	})
 }
 
 // certificateLinks are the names under which people look for the pair.

@@ -91,9 +91,11 @@ func mounted(dir statedir.Dir) []host.Ref {
 	return []host.Ref{{Kind: host.Dir, Path: dir.Serve()}, {Kind: host.Dir, Path: dir.Data()}}
 }
 
-// restartFiles are those that the registry reads only when it starts.
+// restartFiles are those that the registry reads only when it starts. It watches
+// regctl-serve.yaml and htpasswd, and what of the former it cannot take over is in
+// config.yml too.
 func restartFiles(dir statedir.Dir, stock bool) []host.Ref {
-	refs := []host.Ref{fileRef(dir.ServeConfig()), fileRef(dir.ServeExtra())}
+	refs := []host.Ref{fileRef(dir.ServeConfig())}
 	if stock {
 		refs = append(refs, host.Ref{Kind: host.Link, Path: dir.Join("serve", "tls", "current")})
 	}

@@ -78,9 +78,7 @@ func (r *Registry) Status(ctx context.Context) (Status, error) {
 		return s, nil
 	}
 	s.Endpoint, s.Runtime, s.TLS.Mode = r.Spec.Endpoint(), r.Spec.Runtime, r.Spec.TLS.Mode
-	for mode := range asMap(r.Spec.Config["auth"]) {
-		s.Auth.Mode = mode
-	}
+	r.describeAuth(&s.Auth)
 	r.describeTLS(&s.TLS)
 	s.Warnings = append(r.strangeAddresses(), r.renewalWarnings(&s.TLS)...)
 	var err error
@@ -123,6 +121,19 @@ func (r *Registry) explainAbsence(s *Status) {
 	}
 	err := r.Missing()
 	s.Warnings = append(s.Warnings, err.Error()+": "+fault.Hint(err))
+}
+
+func (r *Registry) describeAuth(a *StatusAuth) {
+	a.Mode = r.Spec.Auth.Mode
+	for mode := range asMap(r.Spec.Config["auth"]) {
+		a.Mode = mode
+	}
+	if r.Spec.Auth.Mode != spec.AuthHtpasswd {
+		return
+	}
+	if file, err := r.Users(); err == nil {
+		a.Users = len(file.Users())
+	}
 }
 
 func (r *Registry) describeTLS(t *StatusTLS) {

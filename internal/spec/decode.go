@@ -11,7 +11,7 @@ import (
 // distributionKeys are the sections of distribution's own config.yml, which
 // people put where ours are.
 var distributionKeys = []string{
-	"log", "loglevel", "auth", "middleware", "http", "notifications", "redis", "health", "catalog", "proxy", "validation", "policy",
+	"log", "loglevel", "middleware", "http", "notifications", "redis", "health", "catalog", "proxy", "validation", "policy",
 }
 
 // structure fills a struct from a mapping, key by key.
@@ -102,7 +102,10 @@ func unknownHint(key, path string, known []string) string {
 			return "distribution's own keys go under config: config." + key
 		}
 	}
-	for _, section := range []string{"", "tls", "storage"} {
+	if path == "auth" && (key == "token" || key == "silly" || key == AuthHtpasswd) {
+		return "write auth: {mode: htpasswd}; distribution's own keys go under config: config.auth." + key
+	}
+	for _, section := range []string{"", "tls", "auth", "storage"} {
 		if _, ok := sectionFields(section).index[key]; ok && section != path {
 			return "did you mean " + join(section, key) + "?"
 		}
@@ -134,6 +137,8 @@ func sectionFields(section string) fields {
 		return fieldsOf(reflect.TypeFor[Spec]())
 	case "tls":
 		return fieldsOf(reflect.TypeFor[TLS]())
+	case "auth":
+		return fieldsOf(reflect.TypeFor[Auth]())
 	case "storage":
 		return fieldsOf(reflect.TypeFor[Storage]())
 	}
@@ -141,8 +146,11 @@ func sectionFields(section string) fields {
 }
 
 func example(path string) string {
-	if path == "storage" {
+	switch path {
+	case "storage":
 		return "storage: {driver: filesystem}"
+	case "auth":
+		return "auth: {mode: htpasswd}"
 	}
 	return "tls: {mode: selfsigned}"
 }

@@ -15,6 +15,7 @@ func Default() Spec {
 		Name:    DefaultName,
 		Port:    DefaultPort,
 		TLS:     TLS{Mode: TLSSelfSigned, CertDays: 365, CADays: 3650, KeyType: "ecdsa256"},
+		Auth:    Auth{Mode: AuthNone},
 		Storage: Storage{Driver: StorageFilesystem},
 	}
 }

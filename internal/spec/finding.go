@@ -39,6 +39,7 @@ func flagOf(key string) string {
 		"tls.challengeForwarded": "challenge-forwarded", "tls.dnsProvider": "dns-provider",
 		"tls.dnsCredentialsFile": "dns-credentials-file", "tls.profile": "profile", "tls.preferredChain": "preferred-chain",
 		"tls.eabKid": "eab-kid", "tls.eabHmacFile": "eab-hmac-file", "tls.skipPreflight": "skip-preflight",
+		"auth.mode": "auth", "auth.realm": "realm", "auth.allowPlaintext": "allow-plaintext-auth",
 		"storage.driver": "storage", "storage.volume": "data-volume",
 	}
 	if flag, ok := flags[key]; ok {

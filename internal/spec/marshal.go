@@ -29,6 +29,7 @@ func Marshal(s Spec) ([]byte, error) {
 	w.optional("bind", s.Bind, "192.168.1.10", "listen on this address alone; left out: all, IPv4 and IPv6")
 	w.line("\ntls:")
 	w.tls(s.TLS)
+	w.auth(s.Auth)
 	w.line("\nstorage:")
 	w.key("  driver", s.Storage.Driver, "filesystem, or inmemory for tests")
 	w.optional("  volume", s.Storage.Volume, "images", "a named Docker volume instead of the folder data")

@@ -11,6 +11,7 @@ type Spec struct {
 	Port    int      `yaml:"port"`
 	Bind    string   `yaml:"bind,omitempty"` // "" means all addresses, IPv4 and IPv6
 	TLS     TLS      `yaml:"tls"`
+	Auth    Auth     `yaml:"auth"`
 	Storage Storage  `yaml:"storage"`
 	// Runtime is docker or process; never auto: that is resolved once, by init.
 	Runtime     string   `yaml:"runtime"`
@@ -51,6 +52,22 @@ type TLS struct {
 	SkipPreflight      bool   `yaml:"skipPreflight,omitempty"`
 }
 
+// Auth says who may come in.
+type Auth struct {
+	Mode  string `yaml:"mode"`            // none or htpasswd
+	Realm string `yaml:"realm,omitempty"` // what clients are told that a password is for; "" means DefaultRealm
+	// AllowPlaintext has passwords cross the network in clear, over --tls none.
+	AllowPlaintext bool `yaml:"allowPlaintext,omitempty"`
+}
+
+// RealmOrDefault is the realm that clients are told.
+func (a Auth) RealmOrDefault() string {
+	if a.Realm == "" {
+		return DefaultRealm
+	}
+	return a.Realm
+}
+
 // Storage says where the images are kept.
 type Storage struct {
 	Driver string `yaml:"driver"`           // filesystem or inmemory
@@ -69,6 +86,9 @@ const (
 	ChallengeALPN = "tls-alpn-01"
 	ChallengeDNS  = "dns-01"
 
+	AuthNone     = "none"
+	AuthHtpasswd = "htpasswd"
+
 	RuntimeDocker  = "docker"
 	RuntimeProcess = "process"
 
@@ -78,4 +98,6 @@ const (
 	Version     = 1 // the schema of regctl.yaml that this package reads and writes
 	DefaultName = "registry"
 	DefaultPort = 5000
+	// DefaultRealm is the one that distribution's own recipes have.
+	DefaultRealm = "Registry Realm"
 )

@@ -36,6 +36,9 @@ func (d Dir) ServeConfig() string { return d.Join("serve", "config.yml") }
 // ServeExtra is what distribution has no key for.
 func (d Dir) ServeExtra() string { return d.Join("serve", "regctl-serve.yaml") }
 
+// Htpasswd are the users, as the registry sees them.
+func (d Dir) Htpasswd() string { return d.Join("serve", "htpasswd") }
+
 // Canary asks the registry for the image that clients are verified with. It is
 // there for the length of a run.
 func (d Dir) Canary() string { return d.Join("serve", "ctl", "canary") }

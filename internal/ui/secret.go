@@ -12,13 +12,35 @@ import (
 	"github.com/regctl/regctl/internal/secret"
 )
 
+// CanAsk reports whether there is somebody to ask.
+func (u *UI) CanAsk() bool {
+	in, ok := u.In.(*os.File)
+	return !u.NoInput && ok && isTerminal(in)
+}
+
+// NewSecret asks for a text twice, and again where the two differ.
+func (u *UI) NewSecret(ctx context.Context, what, hint string) (secret.String, error) {
+	for range 3 {
+		first, err := u.Secret(ctx, what, hint)
+		if err != nil {
+			return secret.String{}, err
+		}
+		second, err := u.Secret(ctx, what+", again", hint)
+		if err != nil || first == second {
+			return first, err
+		}
+		u.Say("those were two different ones")
+	}
+	return secret.String{}, fault.Usage(hint, "%s: typed differently three times", what)
+}
+
 // Secret asks for a text that is not shown while it is typed. Without a terminal, or
 // when told not to ask, it is a usage fault with that hint.
 func (u *UI) Secret(ctx context.Context, what, hint string) (secret.String, error) {
-	in, ok := u.In.(*os.File)
-	if u.NoInput || !ok || !isTerminal(in) {
+	if !u.CanAsk() {
 		return secret.String{}, fault.Usage(hint, "%s is asked for, and there is no terminal to ask on", what)
 	}
+	in := u.In.(*os.File)
 	u.progress.suspend()
 	defer u.progress.resume()
 	before, err := term.GetState(int(in.Fd()))

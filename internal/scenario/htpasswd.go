@@ -1,0 +1,54 @@
+package scenario
+
+import (
+	"bytes"
+	"regexp"
+
+	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/secret"
+	"github.com/regctl/regctl/internal/spec"
+	"github.com/regctl/regctl/internal/step"
+)
+
+// accounts is --auth htpasswd: the file of users, and the link by which people find
+// it. Who is in it is for the user commands to say, so one that is there stays.
+func accounts(s spec.Spec, p Place) []step.Step {
+	if s.Auth.Mode != spec.AuthHtpasswd {
+		return nil
+	}
+	return []step.Step{
+		step.MakeDir{Path: p.Dir.Join("auth"), Mode: 0o700, UID: ourUID(), GID: ourGID()},
+		usersFile{p},
+		step.MakeLink{Path: p.Dir.Join("auth", "htpasswd"), Target: "../serve/htpasswd"},
+	}
+}
+
+// usersFile keeps serve/htpasswd.
+type usersFile struct{ place Place }
+
+func (u usersFile) ref() host.Ref     { return fileRef(u.place.Dir.Htpasswd()) }
+func (u usersFile) Name() string      { return u.ref().Path }
+func (u usersFile) Reads() []host.Ref { return []host.Ref{u.ref()} }
+
+func (u usersFile) Plan(seen host.Facts) (step.Change, error) {
+	data := u.place.Users
+	if data == nil {
+		data = seen[u.ref()].Data // only its mode and owner are ours to mend
+	}
+	return step.WriteFile{
+		Path: u.ref().Path, Data: data, Mode: 0o600, UID: u.place.UID, GID: u.place.GID, Mask: maskUsers,
+	}.Plan(seen)
+}
+
+var (
+	bcryptHash = regexp.MustCompile(`\$2[aby]?\$\d\d\$[./A-Za-z0-9]{53}`)
+	anyHash    = regexp.MustCompile(`(?m)^([^#:\n][^:\n]*:).+$`)
+)
+
+// maskUsers leaves the names and hides every hash, of whatever kind.
+func maskUsers(data []byte) []byte {
+	return anyHash.ReplaceAllFunc(data, func(line []byte) []byte {
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		return append(append(bytes.Clone(name), ':'), secret.Mask...)
+	})
+}
