@@ -35,6 +35,7 @@ func TestObtainAgainAndAgain(t *testing.T) {
 	s := testpebble.New(t, testpebble.Options{})
 	names := []string{"registry.test", "b.registry.test", s.Addr}
 	o := by(s, names...)
+	o.Profile = testpebble.Profile // left to it, this CA takes any
 	first := obtain(t, o)
 	leaf := leafOf(t, first, s.Root(0), names...)
 	if leaf.Subject.CommonName != "" && leaf.Subject.CommonName != names[0] {

@@ -146,23 +146,21 @@ func orFree(t testing.TB, addr string, port int) int {
 	return free(t, addr)
 }
 
-// free is a TCP port that nobody listens on now.
+// free is a TCP port that nobody listens on now. It is none of those that the kernel
+// gives to whoever connects or asks for any (32768 and up), who may take it next.
 func free(t testing.TB, addr string) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", net.JoinHostPort(addr, "0"))
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	for range 100 {
+		port := 10000 + rand.IntN(20000)
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", net.JoinHostPort(addr, strconv.Itoa(port))); err == nil {
+			_ = ln.Close()
+			return port
+		}
 	}
-	defer ln.Close()
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	t.Fatal(err)
+	return 0
 }
 
 type logBuffer struct {
