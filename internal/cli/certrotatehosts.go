@@ -92,7 +92,7 @@ func (x *rotation) over(ctx context.Context, one round) (err error) {
 	}
 	x.results, err = over.Over(ctx)
 	end()
-	if err := firstError(ctx.Err(), err); err != nil {
+	if err := firstError(ctx.Err(), err, statedir.TidyClients(x.r.Dir)); err != nil {
 		return err
 	}
 	return x.judge(one.failed)

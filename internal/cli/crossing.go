@@ -53,7 +53,9 @@ func (a *app) cross(ctx context.Context, r *scenario.Registry, o applyOptions) (
 }
 
 func (x *rotation) cross(ctx context.Context, o applyOptions) error {
-	if x.r.Crosses() && len(x.hosts) > 0 {
+	// Killed in the middle of the switch it need not answer any more, and every host was
+	// ready.
+	if x.r.Crosses() && len(x.hosts) > 0 && !x.r.Prepared() {
 		if err := x.r.BeginCrossing(ctx); err != nil {
 			return err
 		}
@@ -66,6 +68,9 @@ func (x *rotation) cross(ctx context.Context, o applyOptions) error {
 			change: func(w *clients.Wish) { anyStore(w); w.Options.Beside = true },
 		})
 		if err != nil {
+			return err
+		}
+		if err := x.r.NotePrepared(ctx); err != nil {
 			return err
 		}
 	}

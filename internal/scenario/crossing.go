@@ -51,6 +51,16 @@ func (r *Registry) BeginCrossing(ctx context.Context) error {
 	return r.rotate(ctx, planned, &statedir.Rotation{Phase: statedir.Following, Since: time.Now().UTC().Truncate(time.Second)})
 }
 
+// NotePrepared notes that all clients hold both forms.
+func (r *Registry) NotePrepared(ctx context.Context) error {
+	now := *r.state.Rotation
+	now.Prepared = true
+	return r.rotate(ctx, step.Planned{}, &now)
+}
+
+// Prepared reports whether that was so when the switch began, which was cut short.
+func (r *Registry) Prepared() bool { return !r.Followed() && r.state.Rotation.Prepared }
+
 // EndCrossing notes that the clients have followed.
 func (r *Registry) EndCrossing(ctx context.Context) error {
 	return r.rotate(ctx, step.Planned{}, nil)

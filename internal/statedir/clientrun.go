@@ -123,8 +123,11 @@ func MayTrust(d Dir) ([]string, error) {
 }
 
 // TidyClients ends a run: it forgets the clients that hold nothing of ours any more,
-// unless they failed, and the folder when nobody is left in it.
+// unless they failed, the folder when nobody is left in it, and what a killed run left.
 func TidyClients(d Dir) error {
+	if err := sweep(d.Clients(), true); err != nil {
+		return err
+	}
 	clients, err := LoadClients(d)
 	if err != nil {
 		return err

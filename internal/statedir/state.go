@@ -82,6 +82,8 @@ type Rotation struct {
 	Since time.Time     `json:"since"`
 	// Skipped are the hosts that were not made to trust the new CA before the switch.
 	Skipped []string `json:"skipped,omitempty"`
+	// Prepared says, while they follow, that all of them were ready for the switch.
+	Prepared bool `json:"prepared,omitempty"`
 }
 
 // LoadState reads d's state. Where there is none it is the zero State, whose Phase
