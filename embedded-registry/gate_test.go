@@ -206,7 +206,7 @@ func TestQueueTakesTurns(t *testing.T) {
 		q.leave()
 		got = append(got, <-order)
 	}
-	if s := strings.Join(got, " "); s != "A1 B1 A2 B1 A1 A1" {
+	if s := strings.Join(got, ","); s != "A1,B1,A2,B1,A1,A1" {
 		t.Errorf("turns: %s", s)
 	}
 	q.leave()

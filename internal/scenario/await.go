@@ -5,12 +5,21 @@ import (
 	"fmt"
 
 	"github.com/regctl/regctl/internal/engine"
+	"github.com/regctl/regctl/internal/statedir"
 )
 
 // Await waits until a registry that is as wanted answers: the command that
 // started it may have been killed before it did. One that does not answer in time
-// is an error.
+// is an error. Of a change that was killed at its end it notes that it was made.
 func (r *Registry) Await(ctx context.Context) error {
+	if err := r.awaitAnswer(ctx); err != nil || r.state.TLS == r.Spec.TLS.Mode {
+		return err
+	}
+	r.state.TLS = r.Spec.TLS.Mode
+	return statedir.Save(r.Dir, r.state)
+}
+
+func (r *Registry) awaitAnswer(ctx context.Context) error {
 	if r.NoStart || r.answers(ctx) {
 		return nil
 	}
