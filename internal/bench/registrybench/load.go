@@ -37,8 +37,11 @@ type load struct {
 }
 
 func (l load) unit() string {
-	if l.kind == "manifest" {
+	switch l.kind {
+	case "manifest":
 		return "requests/s"
+	case "p99":
+		return "ms"
 	}
 	return "MB/s"
 }
@@ -50,7 +53,7 @@ func runLoad(ctx context.Context, s settings, r *registry, l load, round int) (f
 		return 0, err
 	}
 	cmd := exec.CommandContext(ctx, self, "load", "-kind", l.kind, "-addr", r.addr, "-tls="+strconv.FormatBool(r.tls),
-		"-conns", strconv.Itoa(l.conns), "-span", s.span.String(), "-seed", strconv.Itoa(round+1))
+		"-conns", strconv.Itoa(l.conns), "-span", s.span.String(), "-seed", strconv.Itoa(round+1), "-basic="+strconv.FormatBool(r.basic))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -61,7 +64,8 @@ func runLoad(ctx context.Context, s settings, r *registry, l load, round int) (f
 
 func loadMain(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("load", flag.ExitOnError)
-	kind := f.String("kind", "", "manifest, blob or put")
+	kind := f.String("kind", "", "manifest, p99, flood, blob or put")
+	basic := f.Bool("basic", false, "log in as the bench's user")
 	addr := f.String("addr", "", "HOST:PORT")
 	useTLS := f.Bool("tls", false, "speak TLS")
 	conns := f.Int("conns", 1, "connections")
@@ -76,6 +80,9 @@ func loadMain(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
+		if *basic {
+			c.logIn()
+		}
 		clients = append(clients, c)
 	}
 	var rate float64
@@ -83,6 +90,10 @@ func loadMain(ctx context.Context, args []string) error {
 	switch *kind {
 	case "manifest":
 		rate, err = manifests(ctx, clients, *span)
+	case "p99":
+		rate, err = latency(ctx, clients, *span)
+	case "flood":
+		rate, err = flood(ctx, clients, *span)
 	case "blob":
 		rate, err = blobs(ctx, clients)
 	case "put":
@@ -167,6 +178,9 @@ func fill(ctx context.Context, r *registry) error {
 		return err
 	}
 	defer c.nc.Close()
+	if r.basic {
+		c.logIn()
+	}
 	layer, config := content(0, blobSize), []byte("{}")
 	for _, b := range [][]byte{layer, config} {
 		if err := c.put(digest(b), b); err != nil {
@@ -203,6 +217,7 @@ type conn struct {
 	r        *bufio.Reader
 	addr     string
 	location string // of the last response
+	header   string // more of each request's head
 }
 
 func insecureTransport() *http.Transport {
@@ -221,7 +236,7 @@ func dial(addr string, useTLS bool) (*conn, error) {
 }
 
 func (c *conn) get(path, accept string) error {
-	head := "GET " + path + " HTTP/1.1\r\nHost: " + c.addr + "\r\nAccept: " + accept + "\r\n\r\n"
+	head := "GET " + path + " HTTP/1.1\r\nHost: " + c.addr + "\r\nAccept: " + accept + "\r\n" + c.header + "\r\n"
 	if _, err := io.WriteString(c.nc, head); err != nil {
 		return err
 	}
@@ -230,15 +245,15 @@ func (c *conn) get(path, accept string) error {
 
 // put uploads a blob in one piece.
 func (c *conn) put(name string, data []byte) error {
-	if _, err := fmt.Fprintf(c.nc, "POST /v2/bench/blobs/uploads/ HTTP/1.1\r\nHost: %s\r\nContent-Length: 0\r\n\r\n", c.addr); err != nil {
+	if _, err := fmt.Fprintf(c.nc, "POST /v2/bench/blobs/uploads/ HTTP/1.1\r\nHost: %s\r\nContent-Length: 0\r\n%s\r\n", c.addr, c.header); err != nil {
 		return err
 	}
 	if err := c.response("202"); err != nil {
 		return err
 	}
 	_, path, _ := strings.Cut(c.location, c.addr)
-	if _, err := fmt.Fprintf(c.nc, "PUT %s&digest=%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n",
-		path, name, c.addr, len(data)); err != nil {
+	if _, err := fmt.Fprintf(c.nc, "PUT %s&digest=%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n%s\r\n",
+		path, name, c.addr, len(data), c.header); err != nil {
 		return err
 	}
 	if _, err := c.nc.Write(data); err != nil {

@@ -54,7 +54,7 @@ func benchMain(ctx context.Context) error {
 	flag.StringVar(&s.debian, "docker-registry", "docker-registry", "Debian's")
 	flag.StringVar(&s.dir, "dir", "", "where to keep blobs (default: a temporary folder)")
 	flag.IntVar(&s.rounds, "rounds", 7, "rounds of each measurement, interleaved")
-	flag.StringVar(&s.only, "only", "", "measure just this: alone, manifest, blob, put or tls")
+	flag.StringVar(&s.only, "only", "", "measure just this: alone, manifest, blob, put, tls or auth")
 	flag.DurationVar(&s.span, "span", 2*time.Second, "length of one manifest measurement")
 	flag.Parse()
 
@@ -89,8 +89,16 @@ func benchMain(ctx context.Context) error {
 		{name: "blob PUT 64 MB", kind: "put", conns: 1, want: 1.7},
 	}
 	plain = slices.DeleteFunc(plain, func(l load) bool { return !s.wants(l.kind) })
-	if err := compare(ctx, s, false, plain); err != nil || !s.wants("tls") {
+	if err := compare(ctx, s, false, plain); err != nil {
 		return err
+	}
+	if s.wants("auth") {
+		if err := authenticated(ctx, s); err != nil {
+			return err
+		}
+	}
+	if !s.wants("tls") {
+		return nil
 	}
 	return compare(ctx, s, true, []load{{name: "blob GET 64 MB over TLS", kind: "blob", conns: 2, want: 1}})
 }

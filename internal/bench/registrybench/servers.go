@@ -28,6 +28,7 @@ type registry struct {
 	took       time.Duration // from exec to the first 200
 	cmd        *exec.Cmd
 	client     *http.Client
+	basic      bool // asks for the bench's user
 }
 
 // ourConfig is what regctl renders, as far as it matters here.
@@ -61,6 +62,11 @@ health: {storagedriver: {enabled: true, interval: 10s, threshold: 3}}
 
 // start runs a registry and waits for its first 200.
 func start(ctx context.Context, s settings, name string, tls bool) (*registry, error) {
+	return startWith(ctx, s, name, tls, "")
+}
+
+// startWith has the registry ask for passwords, of the users in a file.
+func startWith(ctx context.Context, s settings, name string, tls bool, users string) (*registry, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
@@ -81,6 +87,10 @@ func start(ctx context.Context, s settings, name string, tls bool) (*registry, e
 		template, args[0] = ourConfig, s.regctl
 	}
 	text := fmt.Sprintf(template, filepath.Join(dir, "data"), addr, section)
+	if users != "" {
+		text += fmt.Sprintf("auth: {htpasswd: {realm: bench, path: %s}}\n", users)
+		r.basic, r.client.Transport = true, benchUser{}
+	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
