@@ -10,6 +10,7 @@ import (
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/api/errcode"
+	"github.com/distribution/distribution/v3/registry/auth"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/regctl/regctl/internal/htpasswd"
@@ -133,11 +134,12 @@ func (g *gate) first(r *http.Request, now *roster, user, password string) error 
 	}
 }
 
-// refuse answers as distribution does, so that clients ask for a login.
+// refuse answers as distribution does, so that clients ask for a login. Without a
+// detail Docker does not know the error again, and tries a push for most of a minute.
 func (g *gate) refuse(w http.ResponseWriter, realm string) {
 	g.dress(w)
 	w.Header().Set("WWW-Authenticate", fmt.Sprintf("Basic realm=%q", realm))
-	_ = errcode.ServeJSON(w, errcode.ErrorCodeUnauthorized)
+	_ = errcode.ServeJSON(w, errcode.ErrorCodeUnauthorized.WithDetail([]auth.Access{}))
 }
 
 // putOff never says 401 or 429: Docker tries neither again.

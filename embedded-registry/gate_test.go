@@ -2,6 +2,8 @@ package embeddedregistry
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/distribution/distribution/v3/configuration"
+	"github.com/distribution/distribution/v3/registry/api/errcode"
 
 	"github.com/regctl/regctl/internal/htpasswd"
 	"github.com/regctl/regctl/internal/secret"
@@ -74,6 +77,12 @@ func TestGateFollowsItsFiles(t *testing.T) {
 	w := knock(h, "192.0.2.1", "", "")
 	if w.Code != 401 || w.Header().Get("WWW-Authenticate") != `Basic realm="r"` || !strings.Contains(w.Body.String(), "UNAUTHORIZED") {
 		t.Errorf("without a password: %d %v %s", w.Code, w.Header(), w.Body)
+	}
+	var said errcode.Errors
+	if err := json.Unmarshal(w.Body.Bytes(), &said); err != nil || len(said) != 1 {
+		t.Errorf("%s: %v, want one error", w.Body, err)
+	} else if e := (errcode.Error{}); !errors.As(said[0], &e) || e.Code != errcode.ErrorCodeUnauthorized {
+		t.Errorf("Docker reads %T of %s, and takes only an errcode.Error for final", said[0], w.Body)
 	}
 	for _, c := range []struct {
 		user, password string
