@@ -31,7 +31,7 @@ type accounts struct {
 // roster is one state of the files. It does not change.
 type roster struct {
 	on     bool
-	broken bool // the file of users cannot be read: nobody new comes in
+	broken bool // the file of users cannot be read: nobody comes in
 	realm  string
 	users  map[string]string // the hash of each
 	old    map[string][]graceHash

@@ -57,8 +57,13 @@ func (r *run) watchPair(ctx context.Context) error {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(ca)
-	dialer := tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: "registry.test"}}
-	tick := time.NewTicker(time.Millisecond)
+	return r.watch(ctx, time.Millisecond, &tls.Config{RootCAs: roots, ServerName: "registry.test"})
+}
+
+// watch does so every so often; the handshake goes by config.
+func (r *run) watch(ctx context.Context, every time.Duration, config *tls.Config) error {
+	dialer := tls.Dialer{Config: config}
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {

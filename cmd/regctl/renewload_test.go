@@ -79,12 +79,18 @@ func renewUnderLoad(t *testing.T, r *run, sock string, ca []byte) {
 	if after := r.life(t); after != before {
 		t.Errorf("%s became %s: it was restarted", before, after)
 	}
-	leaf, err := pki.Inspect(read(t, filepath.Join(r.dir, "certs", "domain.crt")))
+	crew.seeLeaf(t)
+}
+
+// seeLeaf has every worker connect anew, and demands that it sees the leaf on disk.
+func (c *crew) seeLeaf(t *testing.T) {
+	t.Helper()
+	leaf, err := pki.Inspect(read(t, filepath.Join(c.run.dir, "certs", "domain.crt")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var done []int64
-	for _, w := range crew.workers {
+	for _, w := range c.workers {
 		done = append(done, w.done.Load())
 		w.anew()
 		if err := w.once(t.Context()); err != nil {
@@ -94,7 +100,7 @@ func renewUnderLoad(t *testing.T, r *run, sock string, ca []byte) {
 			t.Errorf("a worker sees the leaf %s, want %s", w.leaf, leaf.Fingerprint)
 		}
 	}
-	t.Logf("%d renewals; pushes and pulls of each worker: %v; connections tried again: %d", renewals, done, crew.retries.Load())
+	t.Logf("pushes and pulls of each worker: %v; connections tried again: %d", done, c.retries.Load())
 }
 
 // life tells one life of what serves from another.

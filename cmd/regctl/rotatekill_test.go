@@ -62,24 +62,5 @@ func TestKilledRotate(t *testing.T) {
 // watchService looks at the pair on disk and has a handshake with the one in service,
 // over and over until ctx is done: a handshake fails when the key does not fit.
 func (r *run) watchService(ctx context.Context) error {
-	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, ServerName: "registry.test"}}
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		if err := r.pairOnDisk(); err != nil {
-			return err
-		}
-		conn, err := dialer.DialContext(ctx, "tcp", "127.0.0.1:"+r.port)
-		if err != nil && ctx.Err() == nil {
-			return err
-		}
-		if err == nil {
-			_ = conn.Close()
-		}
-	}
+	return r.watch(ctx, 5*time.Millisecond, &tls.Config{InsecureSkipVerify: true, ServerName: "registry.test"})
 }

@@ -6,11 +6,9 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/regctl/regctl/internal/pki"
 	"github.com/regctl/regctl/internal/testfleet"
 )
 
@@ -50,22 +48,7 @@ func rotateUnderLoad(t *testing.T, runtime string) {
 	if after := f.life(t); after != before {
 		t.Errorf("%s became %s: it was restarted", before, after)
 	}
-	leaf, err := pki.Inspect(read(t, filepath.Join(f.dir, "certs", "domain.crt")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var done []int64
-	for _, w := range crew.workers {
-		done = append(done, w.done.Load())
-		w.anew()
-		if err := w.once(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if w.leaf != "" && w.leaf != leaf.Fingerprint {
-			t.Errorf("a worker sees the leaf %s, want %s", w.leaf, leaf.Fingerprint)
-		}
-	}
-	t.Logf("pushes and pulls of each worker: %v; connections tried again: %d", done, crew.retries.Load())
+	crew.seeLeaf(t)
 	f.settledDown(t)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/regctl/regctl/internal/acme"
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/fault"
+	"github.com/regctl/regctl/internal/pki"
 	"github.com/regctl/regctl/internal/scenario"
 	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/step"
@@ -27,11 +28,11 @@ func newCertRenew(a *app) *cobra.Command {
 		Use:   "renew",
 		Short: "Renew the certificate of a registry that runs on",
 		Long: `Renew the certificate, with a new key, once two thirds of its life are over; until
-then say when that will be. With --tls letsencrypt the CA may say when; --dry-run
-then orders from Let's Encrypt's staging directory. With --tls files, install the files that regctl.yaml
-names if they have changed. The registry serves the new certificate from the next
-handshake on, with no restart, which is checked: if it does not, the old one is put
-back. A stock image, which loads its certificate once, is restarted.
+then say when that will be. With --tls letsencrypt the CA may say when, and --dry-run
+orders from Let's Encrypt's staging directory. With --tls files, install the files
+that regctl.yaml names if they have changed. The registry serves the new certificate
+from the next handshake on, with no restart, which is checked: if it does not, the
+old one is put back. A stock image, which loads its certificate once, is restarted.
 
 The names stay those of the certificate, and clients trust it as before. Names that
 were added to regctl.yaml are for regctl apply.
@@ -142,9 +143,9 @@ func (a *app) rehearse(ctx context.Context, r *scenario.Registry, o renewOptions
 	case ok:
 		a.ui.Say("issued in memory, and kept nowhere: serial %s, until %s", info.Serial, moment(info.NotAfter))
 	case planned.Empty():
-		a.sayNotDue(ctx, r)
+		err = a.whenDue(ctx, r)
 	}
-	return a.showChanges(planned)
+	return firstError(err, a.showChanges(planned))
 }
 
 // rehearseOrder is rehearse where an ACME server signs. It orders although nothing
@@ -160,9 +161,9 @@ func (a *app) rehearseOrder(ctx context.Context, r *scenario.Registry, planned s
 		a.ui.Say("would order a certificate for %s, which has no directory for trying it out: nothing was asked", what)
 	}
 	if planned.Empty() {
-		a.sayNotDue(ctx, r)
+		err = a.whenDue(ctx, r)
 	}
-	return a.showChanges(planned)
+	return firstError(err, a.showChanges(planned))
 }
 
 func (a *app) showRenewed(ctx context.Context, r *scenario.Registry, changed bool) error {
@@ -175,7 +176,7 @@ func (a *app) showRenewed(ctx context.Context, r *scenario.Registry, changed boo
 		return err
 	}
 	if !changed {
-		a.sayNotDue(ctx, r)
+		a.sayNotDue(r, leaf, due)
 	}
 	if r.OtherNames() {
 		a.ui.Warn("%s names other hosts than the certificate: regctl apply issues one for them", r.Dir.Spec())
@@ -188,11 +189,21 @@ func (a *app) showRenewed(ctx context.Context, r *scenario.Registry, changed boo
 	})
 }
 
-func (a *app) sayNotDue(ctx context.Context, r *scenario.Registry) {
+// whenDue finds out when it is due, and says so.
+func (a *app) whenDue(ctx context.Context, r *scenario.Registry) error {
 	leaf, err := r.Leaf()
-	due, dueErr := r.Due(ctx)
+	if err != nil {
+		return err
+	}
+	due, err := r.Due(ctx)
+	if err == nil {
+		a.sayNotDue(r, leaf, due)
+	}
+	return err
+}
+
+func (a *app) sayNotDue(r *scenario.Registry, leaf pki.Info, due acme.DueDate) {
 	switch {
-	case err != nil || dueErr != nil:
 	case r.Spec.TLS.Mode == spec.TLSFiles:
 		a.ui.Say("nothing to do: %s is installed as it is, and good until %s", r.Spec.TLS.Cert, moment(leaf.NotAfter))
 	case due.Source == acme.FromCA:

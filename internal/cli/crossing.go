@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/regctl/regctl/internal/clients"
-	"github.com/regctl/regctl/internal/fleet"
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/scenario"
 	"github.com/regctl/regctl/internal/statedir"
@@ -31,10 +29,10 @@ func (a *app) cross(ctx context.Context, r *scenario.Registry, o applyOptions) (
 	if err != nil {
 		return false, err
 	}
-	s := &sshFlags{parallel: fleet.DefaultParallel(), connectTimeout: 10 * time.Second, timeout: 5 * time.Minute}
-	dial := &dialers{a: a, flags: s, given: func(string) bool { return false }}
+	s := defaultSSH()
+	dial := &dialers{a: a, flags: &s, given: func(string) bool { return false }}
 	defer dial.close()
-	x := &rotation{app: a, r: r, flags: s, skip: o.skip, hosts: hosts, dial: dial}
+	x := &rotation{app: a, r: r, flags: &s, skip: o.skip, hosts: hosts, dial: dial}
 	err = x.cross(ctx, o)
 	for _, one := range x.results {
 		if one.Err != nil {
@@ -53,9 +51,7 @@ func (a *app) cross(ctx context.Context, r *scenario.Registry, o applyOptions) (
 }
 
 func (x *rotation) cross(ctx context.Context, o applyOptions) error {
-	// Killed in the middle of the switch it need not answer any more, and every host was
-	// ready.
-	if x.r.Crosses() && len(x.hosts) > 0 && !x.r.Prepared() {
+	if x.r.Crosses() && len(x.hosts) > 0 && !x.r.HalfSwitched(ctx) {
 		if err := x.r.BeginCrossing(ctx); err != nil {
 			return err
 		}

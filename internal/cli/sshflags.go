@@ -37,6 +37,11 @@ type sshFlags struct {
 // client, so that later commands reach it alike.
 var kept = []string{"user", "port", "identity", "ssh-config", "known-hosts", "jump", "ask-pass", "ask-become-pass"}
 
+// defaultSSH are the flags where none is given.
+func defaultSSH() sshFlags {
+	return sshFlags{parallel: fleet.DefaultParallel(), connectTimeout: 10 * time.Second, timeout: 5 * time.Minute}
+}
+
 func (s *sshFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&s.hosts, "hosts", nil, "hosts with commas between: [user@]host[:port], an ssh_config alias, a range 10.0.0.[1-20]; repeat it")
@@ -59,9 +64,10 @@ func (s *sshFlags) registerLogin(cmd *cobra.Command) {
 	f.BoolVar(&s.askPass, "ask-pass", false, "ask once for the password to log in with")
 	f.BoolVar(&s.askBecome, "ask-become-pass", false, "ask once for the password that sudo on the hosts wants")
 	f.BoolVar(&s.becomeStdin, "become-password-stdin", false, "read sudo's password from the first line of standard input")
-	f.IntVar(&s.parallel, "parallel", fleet.DefaultParallel(), "how many hosts at a time")
-	f.DurationVar(&s.connectTimeout, "connect-timeout", 10*time.Second, "how long connecting and logging in to a host may take")
-	f.DurationVar(&s.timeout, "timeout", 5*time.Minute, "how long one host may take in all")
+	d := defaultSSH()
+	f.IntVar(&s.parallel, "parallel", d.parallel, "how many hosts at a time")
+	f.DurationVar(&s.connectTimeout, "connect-timeout", d.connectTimeout, "how long connecting and logging in to a host may take")
+	f.DurationVar(&s.timeout, "timeout", d.timeout, "how long one host may take in all")
 	for _, name := range []string{"user", "port"} {
 		_ = f.SetAnnotation(name, onlyTyped, []string{"true"})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/regctl/regctl/internal/scenario"
+	"github.com/regctl/regctl/internal/spec"
 )
 
 func newStatus(a *app) *cobra.Command {
@@ -77,7 +78,7 @@ func printStatus(w io.Writer, s scenario.Status) {
 	if s.TLS.CAFingerprint != "" {
 		row("ca", "%s", s.TLS.CAFingerprint)
 	}
-	if s.Auth.Mode == "htpasswd" {
+	if s.Auth.Mode == spec.AuthHtpasswd {
 		row("auth", "%s, %d %s", s.Auth.Mode, s.Auth.Users, plural(s.Auth.Users, "user"))
 	} else {
 		row("auth", "%s", s.Auth.Mode)

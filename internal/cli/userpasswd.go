@@ -9,6 +9,7 @@ import (
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/htpasswd"
 	"github.com/regctl/regctl/internal/scenario"
+	"github.com/regctl/regctl/internal/spec"
 )
 
 func newUserPasswd(a *app) *cobra.Command {
@@ -95,7 +96,7 @@ func (a *app) mayPasswd(name string, p *passwordFlags, grace time.Duration, grac
 	if err != nil {
 		return err
 	}
-	if _, there := f.Find(name); !there || r.Spec.Auth.Mode == "none" {
+	if _, there := f.Find(name); !there || r.Spec.Auth.Mode == spec.AuthNone {
 		return fault.Usage("regctl user add "+name+" adds them", "%s", noUser(name))
 	}
 	return htpasswd.CheckCost(p.cost)

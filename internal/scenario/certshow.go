@@ -64,8 +64,10 @@ func (r *Registry) Certificates(ctx context.Context) (Certificates, error) {
 		leaf, renew := shown(info, now), info.RenewAfter()
 		c.Leaf, c.RenewAfter = &leaf, &renew
 	}
-	if due, err := r.Due(ctx); err == nil && r.Spec.TLS.Mode == spec.TLSLetsEncrypt {
-		c.RenewAfter = &due.At
+	if r.Spec.TLS.Mode == spec.TLSLetsEncrypt {
+		if due, err := r.Due(ctx); err == nil {
+			c.RenewAfter = &due.At
+		}
 	}
 	if disk.ca != nil {
 		ca := shown(*disk.ca, now)

@@ -58,8 +58,11 @@ func (r *Registry) NotePrepared(ctx context.Context) error {
 	return r.rotate(ctx, step.Planned{}, &now)
 }
 
-// Prepared reports whether that was so when the switch began, which was cut short.
-func (r *Registry) Prepared() bool { return !r.Followed() && r.state.Rotation.Prepared }
+// HalfSwitched reports whether the switch was cut short: all clients were ready, and the
+// registry does not answer any more as it was applied.
+func (r *Registry) HalfSwitched(ctx context.Context) bool {
+	return !r.Followed() && r.state.Rotation.Prepared && !r.AsApplied().answers(ctx)
+}
 
 // EndCrossing notes that the clients have followed.
 func (r *Registry) EndCrossing(ctx context.Context) error {

@@ -79,7 +79,7 @@ func (r *Registry) withNeighbours(ca []byte) ([]byte, error) {
 // InForce is what clients must know at the least: the CA in force and no other.
 func (r *Registry) InForce() (trust.Registry, error) {
 	t, err := r.ForClients()
-	if err != nil || t.Plain {
+	if err != nil || r.Rotation() == "" {
 		return t, err
 	}
 	t.CA, err = readFile(r.Dir.Join("certs", "ca.crt"))

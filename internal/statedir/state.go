@@ -63,17 +63,17 @@ type Renewal struct {
 	Leaf string `json:"leaf,omitempty"`
 }
 
-// Following says that clients hold two forms of the registry, or may, since it goes from
-// plain HTTP to TLS or back.
-const Following RotationPhase = "following"
-
-// RotationPhase is how far a new CA has come.
+// RotationPhase is how far a new CA, or the change of TLS as such, has come.
 type RotationPhase string
 
 // Phases of a rotation.
 const (
 	Spreading   RotationPhase = "spreading"   // clients come to trust the next CA too
 	Withdrawing RotationPhase = "withdrawing" // it is in force, and the old one leaves the clients
+
+	// Following says that clients hold two forms of the registry, or may, since it goes
+	// from plain HTTP to TLS or back.
+	Following RotationPhase = "following"
 )
 
 // Rotation is the replacement of a CA, or of TLS as such.

@@ -56,20 +56,6 @@ value() {
 	esac
 }
 
-# more reads the part of this script that few requests need, as the loader read the rest.
-more() {
-	IFS= read -r n || exit 1
-	s=
-	while [ "$n" -gt 0 ]; do
-		c=$(dd bs="$n" count=1 2>/dev/null; echo x)
-		c=${c%x}
-		[ -n "$c" ] || exit 1
-		s=$s$c n=$((n - ${#c}))
-	done
-	eval "$s"
-	s=
-}
-
 # runs does what may be done twice: a second time for the error.
 runs() { "$@" >/dev/null 2>&1 </dev/null || err=$("$@" 2>&1 </dev/null); }
 

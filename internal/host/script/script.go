@@ -14,7 +14,10 @@ import (
 // shell that reads a script from its standard input reads ahead.)
 const Loader = `exec sh -c '` + loader + `'`
 
-const loader = `LC_ALL=C; export LC_ALL; IFS= read -r n; s=; ` +
+const loader = `LC_ALL=C; export LC_ALL; ` + load
+
+// load reads a number and that many bytes, and runs them.
+const load = `IFS= read -r n; s=; ` +
 	`while [ "$n" -gt 0 ]; do c=$(dd bs="$n" count=1 2>/dev/null; echo x); c=${c%x}; ` +
 	`[ -n "$c" ] || exit 1; s=$s$c; n=$((n - ${#c})); done; eval "$s"`
 
@@ -54,10 +57,10 @@ var (
 // Main is the script that looks at a machine and changes files of our own. To read it
 // is a good part of what a client does, so what else there is comes when it is needed.
 func Main() string {
-	return strip(lib + look + do + files + undo + safe + lock + ledger + runtime + main)
+	return "more() { " + load + "; s=; }\n" + strip(lib+look+do+files+undo+safe+lock+ledger+runtime+main)
 }
 
-// More is what Main reads after "more", as the loader reads Main: how to change files
+// More is what Main reads after "more", in the same way as the loader reads Main: how to change files
 // of others, logins and what runs.
 func More() string { return strip(edit + credential + action + verify) }
 
