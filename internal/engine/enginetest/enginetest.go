@@ -107,7 +107,9 @@ func Import(t testing.TB, sock, ref string, files map[string][]byte, instruction
 	t.Cleanup(func() { _, _ = docker(sock, nil, "image", "rm", "-f", ref) })
 }
 
-// Build compiles a package of this module to a static executable for the engine.
+// Build compiles a package of this module to a static executable for the engine. No
+// two are alike, since the same bytes are the same image, and this machine's engine
+// may be running those of another package's tests: they would not go when told to.
 func Build(t testing.TB, pkg string) string {
 	t.Helper()
 	return build(t, "-o", filepath.Join(t.TempDir(), "program"), pkg)
@@ -123,7 +125,9 @@ func Tiny(t testing.TB) string {
 func build(t testing.TB, args ...string) string {
 	t.Helper()
 	testenv.Need(t, "go")
-	cmd := exec.CommandContext(context.Background(), "go", append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}, args...)...)
+	cmd := exec.CommandContext(context.Background(), "go", append([]string{
+		"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -X main.version=" + rand.Text(),
+	}, args...)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build %s: %v\n%s", strings.Join(args, " "), err, out)
