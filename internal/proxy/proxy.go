@@ -36,18 +36,21 @@ type Server struct {
 	PIDFile     string
 	PID         int // the running master's; 0: none runs
 	ErrorLog    string
-	// Listens are the addresses that its sites listen on, but for those of regctl.
+	// Listens are the addresses that its sites listen on.
 	Listens []Listen
+	IPv6    bool // whether a listener on IPv6 can be had
 	// Modules are those that Apache loads, by the names of LoadModule ("ssl_module").
 	Modules map[string]bool
 }
 
 // Listen is one address of one site.
 type Listen struct {
-	Address string // "*:443", "[::]:443", "10.0.0.1:443", "unix:/path"
+	Address string   // "*:443", "[::]:443", "10.0.0.1:443", "unix:/path"
+	Names   []string // the site's
 	TLS     bool
 	HTTP2   bool
 	File    string // that says so
+	Ours    bool   // regctl made that file
 }
 
 // SitePath is where the site of the registry name lies.
