@@ -73,15 +73,17 @@ func runningPID(file string) int {
 	return pid
 }
 
-// isServer tells a master from an unrelated process that has got its number since.
+// isServer tells a master from an unrelated process that has got its number since, and
+// from one that has died and that nobody has asked after.
 func isServer(pid int) bool {
-	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return false
 	}
-	switch strings.TrimSpace(string(comm)) {
+	comm, state, _ := statFields(stat)
+	switch comm {
 	case "nginx", "openresty", "angie", "apache2", "httpd", "httpd-prefork":
-		return true
+		return state != "Z"
 	}
 	return false
 }

@@ -239,3 +239,11 @@ func random(t *testing.T, n int) []byte {
 	must(t, err)
 	return data
 }
+
+// listen takes an address until the test ends.
+func listen(t *testing.T, addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
+	must(t, err)
+	t.Cleanup(func() { l.Close() })
+}

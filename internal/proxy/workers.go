@@ -24,7 +24,7 @@ func children(pid int) map[int]string {
 			continue // it ended meanwhile
 		}
 		child, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		if err != nil || parentIn(data) != pid {
+		if _, state, parent := statFields(data); err != nil || parent != pid || state == "Z" {
 			continue
 		}
 		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child))
@@ -35,16 +35,19 @@ func children(pid int) map[int]string {
 	return all
 }
 
-// parentIn reads the fourth field of proc(5)'s stat; the second is in parentheses and
-// may hold anything.
-func parentIn(stat []byte) int {
-	_, rest, ok := bytes.Cut(stat[max(0, bytes.LastIndexByte(stat, ')')):], []byte(") "))
-	fields := strings.Fields(string(rest))
-	if !ok || len(fields) < 2 {
-		return 0
+// statFields are a process's name, state and parent, as proc(5)'s stat has them; the
+// name is in parentheses and may hold anything.
+func statFields(stat []byte) (comm, state string, parent int) {
+	from, to := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')
+	if from < 0 || to < from {
+		return "", "", 0
 	}
-	pid, _ := strconv.Atoi(fields[1]) // the kernel's own number
-	return pid
+	fields := strings.Fields(string(stat[to+1:]))
+	if len(fields) < 2 {
+		return "", "", 0
+	}
+	parent, _ = strconv.Atoi(fields[1]) // the kernel's own number
+	return string(stat[from+1 : to]), fields[0], parent
 }
 
 // settled reports whether new workers have taken the old ones' place.
