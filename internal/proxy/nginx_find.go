@@ -36,6 +36,7 @@ func findNginx(ctx context.Context) (Server, error) {
 	s.Root = filepath.Dir(s.Conf)
 	main := include(files[s.Conf], files, s.Root, 0)
 	built := nginxBuilt(about)
+	s.noHTTP2 = !strings.Contains(about, "--with-http_v2_module")
 	s.readNginxMain(main, built)
 	for _, http := range find(main, "http") {
 		s.Listens = append(s.Listens, nginxListens(http.block)...)
