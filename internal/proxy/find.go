@@ -35,14 +35,17 @@ func Find(ctx context.Context, kind Kind) (Server, error) {
 	return s, s.findGroup()
 }
 
-// look finds a program on PATH or where a login that is not root's does not look.
+// look finds the first program of these names on PATH, or where a login that is not
+// root's does not look.
 func look(names ...string) (string, bool) {
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, true
-		}
-		for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/local/nginx/sbin"} {
-			if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+	dirs := append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/local/nginx/sbin")
+	for _, dir := range dirs {
+		for _, name := range names {
+			path := filepath.Join(dir, name)
+			if !filepath.IsAbs(path) {
+				continue
+			}
+			if path, err := exec.LookPath(path); err == nil {
 				return path, true
 			}
 		}

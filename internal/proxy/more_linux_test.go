@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/proxy"
 	"github.com/regctl/regctl/internal/proxy/proxytest"
 	"github.com/regctl/regctl/internal/step"
@@ -42,23 +41,6 @@ func notOurs(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat("/run/systemd/system"); err == nil {
 		t.Skip("needs a machine without systemd")
-	}
-}
-
-func TestNotInstalled(t *testing.T) {
-	testenv.Need(t, "root") // else what hides them needs no hiding
-	for kind, want := range map[proxy.Kind]string{proxy.Nginx: "nginx", proxy.Apache: "apache"} {
-		for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/local/sbin"} {
-			for _, program := range []string{"nginx", "apache2ctl", "httpd", "httpd2"} {
-				if _, err := os.Stat(filepath.Join(dir, program)); err == nil {
-					t.Skipf("%s is installed", program)
-				}
-			}
-		}
-		_, err := proxy.Find(t.Context(), kind)
-		if err == nil || err.Error() != want+" is not installed" || fault.Hint(err) == "" {
-			t.Errorf("%s: %v, hint %q", kind, err, fault.Hint(err))
-		}
 	}
 }
 

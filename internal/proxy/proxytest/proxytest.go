@@ -85,6 +85,14 @@ func (i *Instance) Run(t *testing.T) {
 	if i.Kind == proxy.Apache {
 		command = []string{"apache2ctl", "-k", "start"}
 	}
+	i.RunAs(t, i.pidFile, command...)
+}
+
+// RunAs starts a proxy that the test has laid out by itself: a program of Bin, which
+// leaves that pid file.
+func (i *Instance) RunAs(t *testing.T, pidFile string, command ...string) {
+	t.Helper()
+	i.pidFile = pidFile
 	if out, err := exec.Command(filepath.Join(i.Bin, command[0]), command[1:]...).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", command, err, out)
 	}
