@@ -47,7 +47,11 @@ func TestBlobsAreStreamed(t *testing.T) {
 			for _, method := range []string{"GET", "PATCH"} {
 				done := make(chan int64, 1)
 				go func() { done <- transfer(t, client(ca.cert, i.Addr, http2), method, url, size) }()
-				<-middle
+				select {
+				case <-middle:
+				case <-done:
+					t.Fatalf("%s, HTTP/2 %v: it ended early", method, http2)
+				}
 				if held := i.Held(t); held > 1<<20 {
 					t.Errorf("%s, HTTP/2 %v: the proxy has %d bytes in files", method, http2, held)
 				}
