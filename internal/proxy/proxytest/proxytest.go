@@ -54,7 +54,7 @@ func New(t *testing.T, kind proxy.Kind) *Instance {
 	t.Helper()
 	testenv.Need(t, "root")
 	// Not t.TempDir: the workers must get in.
-	top, err := os.MkdirTemp("", "regctl-"+string(kind)+"-")
+	top, err := os.MkdirTemp("", "regctl-"+string(kind)+"-") //nolint:usetesting // see above
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(top) })
 	must(t, os.Chmod(top, 0o755))
