@@ -107,6 +107,9 @@ func (s *Server) findGroup() error {
 	if u, err := user.Lookup(s.User); err == nil {
 		s.UID, _ = strconv.Atoi(u.Uid)
 		s.GID, _ = strconv.Atoi(u.Gid)
+		if _, err := user.LookupGroup(s.User); s.Group == "" && err == nil {
+			s.Group = s.User // nginx takes the group of the user's name
+		}
 		if s.Group == "" {
 			if g, err := user.LookupGroupId(u.Gid); err == nil {
 				s.Group = g.Name

@@ -132,7 +132,7 @@ func (h Sites) apply(ctx context.Context, server Server, op host.Op) error {
 		back = remove(pendingPath(op.Path))
 	}
 	if server.PID != 0 && runningPID(server.PIDFile) == 0 { // an Apache that could not go on has ended
-		back = errors.Join(back, server.start(ctx))
+		back = errors.Join(back, server.revive(ctx))
 	}
 	return errors.Join(err, back)
 }

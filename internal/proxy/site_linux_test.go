@@ -1,12 +1,18 @@
 package proxy_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
@@ -255,6 +261,39 @@ func TestReloadFails(t *testing.T) {
 			t.Errorf("the site beside ours answers %q", got)
 		}
 	})
+}
+
+// A certificate that OpenSSL finds too weak passes configtest, and Apache ends at the
+// reload: it is started again with what it had.
+func TestEndedByReload(t *testing.T) {
+	each(t, func(t *testing.T, kind proxy.Kind) {
+		notOurs(t)
+		i := proxytest.Start(t, kind)
+		before := steptest.Tree(t, i.Root)
+		cert, key := weak(t)
+		err := tryInstall(t, kind, siteFor(i, cert, key, "127.0.0.1:1"))
+		if err == nil || !strings.Contains(err.Error(), "ee key too small") && !strings.Contains(err.Error(), "regctl-test.pem") {
+			t.Errorf("error is %v", err)
+		}
+		if after := steptest.Tree(t, i.Root); after != before {
+			t.Errorf("the tree is\n%s\nwas\n%s", after, before)
+		}
+		if got := i.AskNeighbour(t); got != "200 neighbour" {
+			t.Errorf("the site beside ours answers %q", got)
+		}
+	})
+}
+
+// weak is a pair with a key of 1024 bits.
+func weak(t *testing.T) (certPEM, keyPEM []byte) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // that it is weak is the point
+	must(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	must(t, err)
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
 }
 
 // What breaks beside ours later does not keep our files here.
