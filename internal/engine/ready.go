@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -26,7 +27,9 @@ const readyTime = 30 * time.Second
 // Endpoint is where a registry is reached.
 type Endpoint struct {
 	URL  string `json:"url"`            // https://registry.test:5000
-	Addr string `json:"addr,omitempty"` // host:port to connect to instead, whatever the name resolves to
+	// Addr is what to connect to instead, whatever the name resolves to: host:port, or
+	// the absolute path of a unix socket.
+	Addr string `json:"addr,omitempty"`
 	// CA is the PEM that the server's certificate must lead to; nil accepts any,
 	// for then only whether it answers is asked.
 	CA []byte `json:"ca,omitempty"`
@@ -57,7 +60,10 @@ func (e Endpoint) client() (*http.Client, error) {
 		Transport: &http.Transport{
 			TLSClientConfig: trust,
 			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				if e.Addr != "" {
+				switch {
+				case filepath.IsAbs(e.Addr):
+					network, addr = "unix", e.Addr
+				case e.Addr != "":
 					addr = e.Addr
 				}
 				return dialer.DialContext(ctx, network, addr)
