@@ -1,0 +1,101 @@
+package proxy
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// children are the processes whose parent is pid, with their command lines: nginx
+// writes there what a worker is about.
+func children(pid int) map[int]string {
+	all := map[int]string{}
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return all
+	}
+	for _, file := range stats {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		child, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if _, state, parent := statFields(data); err != nil || parent != pid || state == "Z" {
+			continue
+		}
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child))
+		if err == nil {
+			all[child] = string(bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
+		}
+	}
+	return all
+}
+
+// statFields are a process's name, state and parent, as proc(5)'s stat has them; the
+// name is in parentheses and may hold anything.
+func statFields(stat []byte) (comm, state string, parent int) {
+	from, to := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')
+	if from < 0 || to < from {
+		return "", "", 0
+	}
+	fields := strings.Fields(string(stat[to+1:]))
+	if len(fields) < 2 {
+		return "", "", 0
+	}
+	parent, _ = strconv.Atoi(fields[1]) // the kernel's own number
+	return string(stat[from+1 : to]), fields[0], parent
+}
+
+// settled reports whether new workers have taken the old ones' place.
+func settled(kind Kind, old, now map[int]string) bool {
+	fresh := false
+	for pid, title := range now {
+		_, was := old[pid]
+		if kind == Nginx && !strings.Contains(title, "worker process") {
+			continue // the cache's
+		}
+		if !was {
+			fresh = true
+		} else if kind == Nginx && !strings.Contains(title, "is shutting down") {
+			return false
+		}
+	}
+	return fresh
+}
+
+var complaint = regexp.MustCompile(`(?m)(?:\[emerg\] |:(?:emerg|alert|crit)\] )(?:\d+#\d+: |\[pid [^\]]*\] )?(.*)$`)
+
+// complaint is the server's last word on why it goes on as before, if it has said so
+// since. nginx tries an address that is taken five times; its last word is another.
+func (l *logTail) complaint() string {
+	if l.file == nil {
+		return ""
+	}
+	buffer := make([]byte, 64<<10)
+	n, _ := l.file.Read(buffer) // at the end there is nothing yet
+	l.text = append(l.text, buffer[:n]...)
+	found := complaint.FindAllSubmatch(l.text, -1)
+	if len(found) == 0 {
+		return ""
+	}
+	last := string(found[len(found)-1][1])
+	if strings.HasPrefix(last, "bind() to ") {
+		return ""
+	}
+	if last == "still could not bind()" {
+		return string(found[0][1])
+	}
+	return last
+}
+
+// portHint says what to do about an address that is taken.
+func portHint(why string) string {
+	if strings.Contains(why, "ddress already in use") {
+		return "free the port, or choose another --port"
+	}
+	return "mend that and run the same command again"
+}
