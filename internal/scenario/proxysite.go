@@ -1,0 +1,195 @@
+package scenario
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/regctl/regctl/internal/engine"
+	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/proxy"
+	"github.com/regctl/regctl/internal/spec"
+	"github.com/regctl/regctl/internal/step"
+)
+
+// pair is the certificate and key that a plan ends with, for the proxy's own copy.
+type pair struct {
+	crt, key []byte
+	// late says that both are made when the plan is carried out.
+	late bool
+}
+
+// noted has the proxy learn which pair a step puts in place.
+func noted(s step.Step, p Place) step.Step {
+	if p.Front == nil {
+		return s
+	}
+	return notedPair{s, p}
+}
+
+type notedPair struct {
+	step.Step
+	place Place
+}
+
+func (n notedPair) Reads() []host.Ref { return append(n.Step.Reads(), currentPair(n.place)...) }
+
+func (n notedPair) Plan(seen host.Facts) (step.Change, error) {
+	crt, key := currentFacts(n.place, seen)
+	now := n.place.Front.pair
+	*now = pair{crt: crt.Data, key: key.Data}
+	change, err := n.Step.Plan(seen)
+	now.take(change.Ops)
+	if inner := change.Make; inner != nil {
+		now.late = true
+		change.Make = func(ctx context.Context) ([]host.Op, error) {
+			ops, err := inner(ctx)
+			now.take(ops)
+			return ops, err
+		}
+	}
+	return change, err
+}
+
+// take finds a pair among the files that ops write.
+func (p *pair) take(ops []host.Op) {
+	for _, op := range ops {
+		if op.Kind != host.File || op.Action == host.Remove || filepath.Base(filepath.Dir(filepath.Dir(op.Path))) != "tls" {
+			continue
+		}
+		switch filepath.Base(op.Path) {
+		case "crt":
+			p.crt = op.Want.Data
+		case "key":
+			p.key = op.Want.Data
+		}
+	}
+}
+
+// frontSite is the step that keeps the proxy's site, in which the pair goes by value: the
+// proxy is to read nothing in DIR.
+type frontSite struct {
+	spec  spec.Spec
+	place Place
+	steps []step.Step
+}
+
+// siteSteps are none with --no-start: a site with nothing behind it only disturbs.
+func siteSteps(s spec.Spec, p Place) []step.Step {
+	if p.Front == nil || len(p.Runtime) == 0 {
+		return nil
+	}
+	return []step.Step{frontSite{spec: s, place: p}}
+}
+
+func (f frontSite) Name() string { return "site of " + f.spec.Proxy.Kind }
+
+// inner are the steps for one pair.
+func (f frontSite) inner(crt, key []byte) ([]step.Step, error) {
+	return proxy.Steps(f.place.Front.server, f.place.front(f.spec, crt, key))
+}
+
+// Reads does not depend on the pair.
+func (f frontSite) Reads() []host.Ref {
+	steps, err := f.inner(unmade, unmade)
+	if err != nil {
+		return nil // Plan says why
+	}
+	var refs []host.Ref
+	for _, s := range steps {
+		refs = append(refs, s.Reads()...)
+	}
+	return refs
+}
+
+// unmade stands for a pair that is still to be made.
+var unmade = []byte("(to be made)\n")
+
+func (f frontSite) Plan(seen host.Facts) (step.Change, error) {
+	now := f.place.Front.pair
+	if f.spec.TLS.Mode == spec.TLSNone {
+		return f.plan(seen, nil, nil)
+	}
+	if !now.late {
+		return f.plan(seen, now.crt, now.key)
+	}
+	change, err := f.plan(seen, unmade, unmade)
+	change.Ops = nil
+	change.Make = func(context.Context) ([]host.Op, error) {
+		made, err := f.plan(seen, now.crt, now.key)
+		return made.Ops, err
+	}
+	return change, err
+}
+
+func (f frontSite) plan(seen host.Facts, crt, key []byte) (whole step.Change, err error) {
+	steps, err := f.inner(crt, key)
+	if err != nil {
+		return whole, err
+	}
+	for _, s := range steps {
+		change, err := s.Plan(seen)
+		if err != nil {
+			return whole, err
+		}
+		whole.Items = append(whole.Items, change.Items...)
+		whole.Ops = append(whole.Ops, change.Ops...)
+	}
+	return whole, nil
+}
+
+// renderedSite keeps a copy of the site in DIR/proxy, for whoever manages the proxy's
+// files by other means.
+func renderedSite(s spec.Spec, p Place) []step.Step {
+	if p.Front == nil {
+		return nil
+	}
+	text, err := proxy.Render(p.Front.server, p.front(s, unmade, unmade))
+	if err != nil {
+		return nil // siteSteps says why
+	}
+	return []step.Step{
+		step.MakeDir{Path: p.Dir.Join("proxy"), Mode: 0o700, UID: ourUID(), GID: ourGID()},
+		step.WriteFile{Path: renderedPath(p.Dir.Join("proxy"), s.Proxy.Kind), Data: text, Mode: 0o644, UID: ourUID(), GID: ourGID()},
+	}
+}
+
+func renderedPath(folder, kind string) string { return filepath.Join(folder, kind+".conf") }
+
+// usersAtProxy is --auth-at proxy: the proxy's own copy of the file of users.
+func usersAtProxy(s spec.Spec, p Place) []step.Step {
+	if p.Front == nil || !s.ProxyAsks() {
+		return nil
+	}
+	server := p.Front.server
+	return []step.Step{usersCopy{p, server.UsersPath(s.Name), server.GID}}
+}
+
+// usersCopy keeps the copy: root's, and readable for the workers.
+type usersCopy struct {
+	place Place
+	path  string
+	gid   int
+}
+
+func (u usersCopy) Name() string { return u.path }
+
+func (u usersCopy) Reads() []host.Ref {
+	return []host.Ref{fileRef(u.path), fileRef(u.place.Dir.Htpasswd())}
+}
+
+func (u usersCopy) Plan(seen host.Facts) (step.Change, error) {
+	data := u.place.Users
+	if data == nil {
+		data = seen[fileRef(u.place.Dir.Htpasswd())].Data
+	}
+	return step.WriteFile{Path: u.path, Data: data, Mode: 0o640, UID: ourUID(), GID: u.gid, Mask: maskUsers}.Plan(seen)
+}
+
+// answersThrough waits until the registry answers by way of its proxy.
+func answersThrough(s spec.Spec, p Place) []step.Step {
+	if p.Front == nil || len(p.Runtime) == 0 {
+		return nil
+	}
+	refs := append([]host.Ref{p.Runs}, frontSite{spec: s, place: p}.Reads()...)
+	return []step.Step{engine.WaitStep{Endpoint: ownEndpoint(s), Container: p.Runs.Path, After: refs}}
+}
