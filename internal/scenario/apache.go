@@ -15,7 +15,9 @@ func behindApache(s spec.Spec, p Place) []step.Step {
 		p.Withdrawn,
 		usersAtProxy(s, p),
 		challengeFolder(s, p),
+		asksFirst(s, p),
 		siteSteps(s, p),
+		asksNoMore(s, p),
 		answersThrough(s, p),
 	)
 }

@@ -16,7 +16,9 @@ func behindNginx(s spec.Spec, p Place) []step.Step {
 		p.Withdrawn,
 		usersAtProxy(s, p),
 		challengeFolder(s, p),
+		asksFirst(s, p),
 		siteSteps(s, p),
+		asksNoMore(s, p),
 		answersThrough(s, p),
 	)
 }

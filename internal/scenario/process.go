@@ -73,7 +73,7 @@ func processOptions(r *Registry, p Place) (engine.ProcessOptions, error) {
 	}
 	return engine.ProcessOptions{
 		Socket: socket,
-		Name: r.Spec.Name, Dir: r.Dir, UID: p.UID, GID: p.GID, Drain: drain, Source: exe,
+		Name:   r.Spec.Name, Dir: r.Dir, UID: p.UID, GID: p.GID, Drain: drain, Source: exe,
 		Data:        p.DataAt,
 		RestartIf:   restartFiles(r.Dir, false),
 		Supervision: engine.FindSupervision(),

@@ -193,3 +193,30 @@ func answersThrough(s spec.Spec, p Place) []step.Step {
 	refs := append([]host.Ref{p.Runs}, frontSite{spec: s, place: p}.Reads()...)
 	return []step.Step{engine.WaitStep{Endpoint: ownEndpoint(s), Container: p.Runs.Path, After: refs}}
 }
+
+// Between a registry that asks for passwords and a proxy that does there must be no
+// moment at which neither asks: whoever is to ask begins before the other ends.
+
+// asksFirst waits until the registry asks, before the site may cease to.
+func asksFirst(s spec.Spec, p Place) []step.Step {
+	if p.Front == nil || len(p.Runtime) == 0 || s.ProxyAsks() || s.Auth.Mode != spec.AuthHtpasswd {
+		return nil
+	}
+	return []step.Step{engine.WaitStep{
+		Endpoint: behind(s), Container: p.Runs.Path, Asks: true,
+		After: []host.Ref{fileRef(p.Dir.ServeExtra()), fileRef(p.Dir.ServeConfig())},
+	}}
+}
+
+// asksLast reports whether asksNoMore has what the registry reads of passwords.
+func asksLast(s spec.Spec, p Place) bool {
+	return p.Front != nil && len(p.Runtime) > 0 && s.ProxyAsks()
+}
+
+// asksNoMore has the registry cease to ask once the site does.
+func asksNoMore(s spec.Spec, p Place) []step.Step {
+	if !asksLast(s, p) {
+		return nil
+	}
+	return []step.Step{serveExtra(s, p)}
+}

@@ -97,9 +97,11 @@ func specFile(p Place) []step.Step {
 // configuration is what the registry reads: config.yml, what distribution has no
 // key for, and the link by which people find the first.
 func configuration(s spec.Spec, p Place) []step.Step {
-	return join(accounts(s, p), []step.Step{
-		config{spec: s, place: p},
-		serveExtra(s, p),
+	extra := []step.Step{serveExtra(s, p)}
+	if asksLast(s, p) {
+		extra = nil
+	}
+	return join(accounts(s, p), []step.Step{config{spec: s, place: p}}, extra, []step.Step{
 		step.MakeLink{Path: p.Dir.Join("config.yml"), Target: "serve/config.yml"},
 	})
 }
