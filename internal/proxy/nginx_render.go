@@ -32,7 +32,7 @@ func renderNginx(server Server, site Site, pem string) ([]byte, error) {
 		values["Elsewhere"] = "301 https://$host" + portSuffix(site.Listen[0]) + "$request_uri"
 	}
 	if site.Webroot != "" {
-		values["Plain"] = nginxArgs(server, []string{"80"}, false)
+		values["Plain"] = nginxArgs(server, site.plain(), false)
 	}
 	return fill("nginx-site.conf.tmpl", values)
 }

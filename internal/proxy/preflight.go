@@ -38,7 +38,7 @@ func Preflight(ctx context.Context, server Server, site Site) error {
 		}
 	}
 	if site.Webroot != "" {
-		for _, address := range server.addresses([]string{"80"}) {
+		for _, address := range server.addresses(site.plain()) {
 			if err := server.mayListen(address, site, false); err != nil {
 				return err
 			}

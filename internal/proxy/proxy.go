@@ -90,12 +90,22 @@ type Site struct {
 	// Webroot has the site answer the challenges of ACME's http-01 on port 80 from
 	// this folder, and everything else there by a redirect to HTTPS.
 	Webroot string
+	// PlainListen are the addresses for Webroot, if not port 80 of all.
+	PlainListen []string
+}
+
+// plain is where the challenges are answered.
+func (s Site) plain() []string {
+	if len(s.PlainListen) > 0 {
+		return s.PlainListen
+	}
+	return []string{"80"}
 }
 
 // validate says what a configuration file cannot hold.
 func (s Site) validate() error {
 	words := append(append([]string{s.Name, s.UsersFile, s.GroupsFile, s.Realm, s.Webroot}, s.Hosts...), s.Upstreams...)
-	for _, word := range append(words, s.Listen...) {
+	for _, word := range append(append(words, s.Listen...), s.PlainListen...) {
 		if strings.ContainsAny(word, "\"'\\${};#\n\r\x00") {
 			return fmt.Errorf("%q: a proxy's configuration cannot hold that", word)
 		}

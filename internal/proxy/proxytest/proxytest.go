@@ -33,8 +33,9 @@ type Instance struct {
 	// answers "neighbour".
 	Neighbour string
 	// Addr is an address of 127.0.0.0/8 with a port that no other test has.
-	Addr    string
-	pidFile string
+	// Plain is another.
+	Addr, Plain string
+	pidFile     string
 }
 
 // Start is New, Run, and PATH set for the length of the test, which cannot be parallel.
@@ -63,6 +64,7 @@ func New(t *testing.T, kind proxy.Kind) *Instance {
 	// Its own address rather than a port that was free a moment ago.
 	n := rand.Uint32()
 	i.Addr = fmt.Sprintf("127.%d.%d.%d:7443", 1+n>>16%254, n>>8%256, 1+n%254)
+	i.Plain = strings.Replace(i.Addr, ":7443", ":7080", 1)
 	for _, dir := range []string{"etc/conf.d", "etc/sites-available", "etc/sites-enabled", "bin", "log", "run", "tmp"} {
 		must(t, os.MkdirAll(filepath.Join(top, dir), 0o755))
 	}
@@ -101,6 +103,52 @@ func (i *Instance) stop(t *testing.T) {
 	}
 	must(t, syscall.Kill(pid, syscall.SIGTERM))
 	await(t, "the proxy to end", func() bool { return !alive(pid) })
+}
+
+// Held counts the bytes that the proxy's processes have in files that are deleted
+// already or that lie in its own tree, but for its logs: temporary ones, that is.
+func (i *Instance) Held(t *testing.T) int64 {
+	t.Helper()
+	var held int64
+	pids := []int{i.PID()}
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	must(t, err)
+	for _, file := range stats {
+		data, err := os.ReadFile(file)
+		if err == nil && strings.Contains(string(data), fmt.Sprintf(") S %d ", i.PID())) || strings.Contains(string(data), fmt.Sprintf(") R %d ", i.PID())) {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			must(t, err)
+			pids = append(pids, pid)
+		}
+	}
+	if len(pids) < 2 {
+		t.Fatal("the proxy has no workers")
+	}
+	for _, pid := range pids {
+		fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+		must(t, err)
+		for _, fd := range fds {
+			target, err := os.Readlink(fd)
+			if err != nil || strings.HasSuffix(target, ".log") {
+				continue
+			}
+			if info, err := os.Stat(fd); err == nil && info.Mode().IsRegular() {
+				held += info.Size()
+			}
+		}
+	}
+	return held
+}
+
+// ReadOnly mounts the tree over itself so that nobody can write there, until the test
+// ends.
+func (i *Instance) ReadOnly(t *testing.T) {
+	t.Helper()
+	if err := syscall.Mount(i.Root, i.Root, "", syscall.MS_BIND, ""); err != nil {
+		t.Skipf("needs mount: %v", err)
+	}
+	t.Cleanup(func() { must(t, syscall.Unmount(i.Root, syscall.MNT_DETACH)) })
+	must(t, syscall.Mount("", i.Root, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, ""))
 }
 
 // alive does not count one that has died and that nobody has asked after.
