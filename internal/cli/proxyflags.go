@@ -1,6 +1,10 @@
 package cli
 
 import (
+	"context"
+	"net"
+	"strconv"
+
 	"github.com/spf13/cobra"
 
 	"github.com/regctl/regctl/internal/spec"
@@ -37,4 +41,17 @@ func (s *proxyFlags) over(given func(string) bool, base spec.Spec, out *spec.Spe
 	if !given("port") && out.Proxied() && !base.Proxied() {
 		out.Port = out.UsualPort()
 	}
+}
+
+// freePort is the first port of 127.0.0.1 from first on that nobody listens on; first
+// where all of the next hundred are taken.
+func freePort(ctx context.Context, first int) int {
+	for port := first; port < first+100; port++ {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			_ = l.Close()
+			return port
+		}
+	}
+	return first
 }
