@@ -17,7 +17,7 @@ func renderNginx(server Server, site Site, pem string) ([]byte, error) {
 		return nil, err
 	}
 	values := map[string]any{
-		"Name": site.Name, "Hosts": strings.Join(site.Hosts, " "),
+		"Name": site.Name, "Hosts": strings.Join(bracketedAll(site.Hosts), " "),
 		"UsersFile": site.UsersFile, "Realm": site.Realm, "Webroot": site.Webroot,
 		"Elsewhere": "404",
 	}
@@ -90,7 +90,7 @@ func (s Server) addresses(listen []string) []string {
 			host, port = "", l
 		}
 		switch {
-		case host == "" && s.IPv6:
+		case host == "" && s.IPv6 && s.Kind == Nginx: // Apache's covers both
 			all = append(all, "*:"+port, "[::]:"+port)
 		case host == "", host == "0.0.0.0":
 			all = append(all, "*:"+port)

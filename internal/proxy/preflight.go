@@ -27,6 +27,14 @@ func Preflight(ctx context.Context, server Server, site Site) error {
 	if fact.Foreign != "" {
 		return fault.Fail("move it away, or choose another --name", "%s is %s", server.SitePath(site.Name), fact.Foreign)
 	}
+	if server.Kind == Apache {
+		if err := server.missingModule(site); err != nil {
+			return err
+		}
+		if err := server.mayGrow(server.comingListens(site)); err != nil {
+			return err
+		}
+	}
 	for _, dir := range server.folders() {
 		if err := writable(dir); err != nil {
 			return err
@@ -53,6 +61,9 @@ func (s Server) folders() []string {
 	if s.EnabledDir != "" {
 		dirs = append(dirs, s.EnabledDir)
 	}
+	if s.ModulesDir != "" {
+		dirs = append(dirs, s.ModulesDir)
+	}
 	return dirs
 }
 
@@ -69,7 +80,7 @@ func writable(dir string) error {
 // mayListen looks at who else serves an address.
 func (s Server) mayListen(address string, site Site, tls bool) error {
 	for _, l := range s.Listens {
-		if l.Address != address || l.File == s.servedPath(site.Name) {
+		if l.Address != address || l.File == s.servedPath(site.Name) || s.Kind == Apache && !l.vhost {
 			continue
 		}
 		if l.TLS != tls {
@@ -96,7 +107,10 @@ func (s Server) mayBind(address string) error {
 	}
 	beside := ""
 	for _, l := range s.Listens {
-		if s.PID != 0 && covers(l.Address, address) {
+		if l.vhost {
+			continue
+		}
+		if s.PID != 0 && s.covers(l.Address, address) {
 			return nil
 		}
 		if strings.HasSuffix(l.Address, ":"+port) {
@@ -128,13 +142,27 @@ func (s Server) mayBind(address string) error {
 	return fault.Fail("choose another --port, or stop that program", "port %s is served already, by %s", port, holder)
 }
 
+// mayGrow tries the addresses that the server is about to listen on and does not yet:
+// an Apache that cannot have one of them ends, with every site that it serves.
+func (s Server) mayGrow(listens []Listen) error {
+	for _, l := range listens {
+		if l.vhost {
+			continue
+		}
+		if err := s.mayBind(l.Address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // covers reports whether who has the one address has the other too.
-func covers(has, address string) bool {
+func (s Server) covers(has, address string) bool {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || has == address {
 		return has == address
 	}
-	if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
+	if ip := net.ParseIP(host); ip != nil && ip.To4() == nil && s.Kind == Nginx {
 		return has == "[::]:"+port
 	}
 	return has == "*:"+port

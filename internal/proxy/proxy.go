@@ -4,6 +4,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -41,6 +42,12 @@ type Server struct {
 	IPv6    bool // whether a listener on IPv6 can be had
 	// Modules are those that Apache loads, by the names of LoadModule ("ssl_module").
 	Modules map[string]bool
+
+	available map[string]module   // that ModulesDir could have
+	linked    map[string]bool     // the files that it has
+	enabledBy map[string][]string // the links that a site of ours says were made for it
+	files     []string            // that Apache's configuration consists of, in order
+	texts     map[string]string   // theirs
 }
 
 // Listen is one address of one site.
@@ -51,6 +58,8 @@ type Listen struct {
 	HTTP2   bool
 	File    string // that says so
 	Ours    bool   // regctl made that file
+	// vhost says that this is a site of Apache, which listens nowhere by itself.
+	vhost bool
 }
 
 // SitePath is where the site of the registry name lies.
@@ -112,6 +121,13 @@ func (s Site) validate() error {
 	}
 	if s.Name == "" || len(s.Hosts) == 0 || len(s.Listen) == 0 || len(s.Upstreams) == 0 {
 		return fmt.Errorf("site %q: a name, a host, an address and an upstream are needed", s.Name)
+	}
+	if s.Cert == nil {
+		return nil
+	}
+	// Apache would find out when it has ended the old configuration, and end.
+	if _, err := tls.X509KeyPair(s.PEM(), s.PEM()); err != nil {
+		return fmt.Errorf("the certificate and the key of site %s: %w", s.Name, err)
 	}
 	return nil
 }

@@ -66,14 +66,22 @@ func takenOver(ctx context.Context, server Server, old map[int]string, log *logT
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
+	var since time.Time // the first new worker
 	for {
-		now := children(server.PID)
-		if settled(server.Kind, old, now) {
+		fresh, stale := generations(server.Kind, old, children(server.PID))
+		if fresh && since.IsZero() {
+			since = time.Now()
+		}
+		// An old worker of Apache that serves a long pull has closed its listeners as well.
+		if fresh && (!stale || server.Kind == Apache && time.Since(since) > time.Second) {
 			return nil
 		}
 		if why := log.complaint(); why != "" {
 			return fault.Fail("what it served before it still serves; "+portHint(why),
 				"%s did not take the new configuration over: %s", server.Kind, why)
+		}
+		if !isServer(server.PID) {
+			return fault.Fail("its error log says why: "+server.ErrorLog, "%s (pid %d) has ended", server.Kind, server.PID)
 		}
 		select {
 		case <-ctx.Done():

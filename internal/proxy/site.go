@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,6 +68,9 @@ func (Sites) Look(_ context.Context, path string) (host.Fact, error) {
 		target, err := os.Readlink(link)
 		s.Enabled = err == nil && target == linkTarget(path)
 	}
+	for _, link := range moduleLinks(path, s.Text) {
+		s.Enabled = s.Enabled && exists(link)
+	}
 	if pem := pemPath(s.Text); pem != "" {
 		data, err := os.ReadFile(pem)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -120,7 +124,7 @@ func (h Sites) apply(ctx context.Context, server Server, op host.Op) error {
 		return readOnly(err)
 	}
 	if err = writeSite(op.Path, old, want); err == nil {
-		err = Reload(ctx, server)
+		err = h.takeOver(ctx, server)
 	}
 	if err == nil {
 		return remove(pendingPath(op.Path))
@@ -130,7 +134,25 @@ func (h Sites) apply(ctx context.Context, server Server, op host.Op) error {
 	if back == nil {
 		back = remove(pendingPath(op.Path))
 	}
+	if server.PID != 0 && runningPID(server.PIDFile) == 0 { // an Apache that could not go on has ended
+		back = errors.Join(back, server.start(ctx))
+	}
 	return errors.Join(err, back)
+}
+
+// takeOver reloads, once it is sure that an Apache would survive it.
+func (h Sites) takeOver(ctx context.Context, server Server) error {
+	if h.Kind != Apache {
+		return Reload(ctx, server)
+	}
+	after, err := Find(ctx, h.Kind)
+	if err != nil {
+		return err
+	}
+	if err := server.mayGrow(after.Listens); err != nil {
+		return err
+	}
+	return Reload(ctx, after)
 }
 
 // removeSite takes the files away even where the server is gone or broken by others,
@@ -146,12 +168,16 @@ func removeSite(ctx context.Context, server Server, found error, path string) er
 	if err := writeSite(path, siteState{Text: string(text)}, siteState{}); err != nil {
 		return err
 	}
+	modules := moduleLinks(path, string(text))
 	var gone *notInstalledError
 	if errors.As(found, &gone) {
 		return remove(pendingPath(path))
 	}
 	if found == nil {
 		found = Reload(ctx, server)
+		if found != nil && len(modules) > 0 && writeModules(modules) == nil && Reload(ctx, server) == nil {
+			found = nil // somebody else has come to need them
+		}
 	}
 	return errors.Join(found, remove(pendingPath(path)))
 }
@@ -168,7 +194,10 @@ func writeSite(path string, old, want siteState) error {
 				return err
 			}
 		}
-		return remove(path)
+		if err := remove(path); err != nil {
+			return err
+		}
+		return removeModules(path, old.Text, "")
 	}
 	if pem != "" {
 		if err := writeFile(pem, []byte(want.PEM), 0o600); err != nil {
@@ -176,6 +205,12 @@ func writeSite(path string, old, want siteState) error {
 		}
 	}
 	if err := writeFile(path, []byte(want.Text), 0o644); err != nil {
+		return err
+	}
+	if err := writeModules(moduleLinks(path, want.Text)); err != nil {
+		return err
+	}
+	if err := removeModules(path, old.Text, want.Text); err != nil {
 		return err
 	}
 	switch {
@@ -194,6 +229,41 @@ func enabledPath(path string) string {
 		return ""
 	}
 	return filepath.Join(filepath.Dir(filepath.Clean(dir)), "sites-enabled", base)
+}
+
+// moduleLinks are the links that the text of the site at path says were made for it.
+func moduleLinks(path, text string) []string {
+	var links []string
+	for _, file := range enabledModules(text) {
+		links = append(links, filepath.Join(filepath.Dir(filepath.Dir(path)), "mods-enabled", filepath.Base(file)))
+	}
+	return links
+}
+
+// moduleTarget is as a2enmod makes it.
+func moduleTarget(link string) string { return "../mods-available/" + filepath.Base(link) }
+
+func writeModules(links []string) error {
+	for _, link := range links {
+		if err := writeLink(link, moduleTarget(link)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeModules takes the links away that the old text had and the new has not.
+func removeModules(path, old, text string) error {
+	kept := moduleLinks(path, text)
+	for _, link := range moduleLinks(path, old) {
+		if slices.Contains(kept, link) {
+			continue
+		}
+		if err := remove(link); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // linkTarget is as a2ensite makes it.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/aymanbagabas/go-udiff"
 
@@ -36,10 +37,10 @@ func Steps(server Server, site Site) ([]step.Step, error) {
 	if pemPath(want.Text) != "" {
 		want.PEM = string(site.PEM())
 	}
-	steps := append([]step.Step{}, moduleSteps(server, site)...)
-	return append(steps,
+	return []step.Step{
 		siteStep{ref: siteRef(server, site.Name), want: want.fact()},
-		serverStep{server.Kind}), nil
+		serverStep{server.Kind},
+	}, nil
 }
 
 // RemoveSteps keep the site of that registry away.
@@ -106,6 +107,16 @@ func siteItems(ref host.Ref, action host.Action, old, want siteState) []step.Ite
 			item.Action, item.Diff = host.Remove, fmt.Sprintf("(secret, %d bytes)\n", len(old.PEM))
 		}
 		items = append(items, item)
+	}
+	for _, link := range moduleLinks(ref.Path, want.Text) {
+		if !slices.Contains(moduleLinks(ref.Path, old.Text), link) {
+			items = append(items, step.Item{Target: link, Action: host.Create, Diff: fmt.Sprintf("(link to %s)\n", moduleTarget(link))})
+		}
+	}
+	for _, link := range moduleLinks(ref.Path, old.Text) {
+		if !slices.Contains(moduleLinks(ref.Path, want.Text), link) {
+			items = append(items, step.Item{Target: link, Action: host.Remove, Diff: fmt.Sprintf("(link to %s)\n", moduleTarget(link))})
+		}
 	}
 	if link := enabledPath(ref.Path); link != "" && old.Enabled != want.Enabled {
 		items = append(items, step.Item{Target: link, Action: action, Diff: fmt.Sprintf("(link to %s)\n", linkTarget(ref.Path))})

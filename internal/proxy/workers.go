@@ -50,21 +50,19 @@ func statFields(stat []byte) (comm, state string, parent int) {
 	return string(stat[from+1 : to]), fields[0], parent
 }
 
-// settled reports whether new workers have taken the old ones' place.
-func settled(kind Kind, old, now map[int]string) bool {
-	fresh := false
+// generations reports whether there are workers that were not there, and whether there
+// are still some of the old ones that may take connections. An Apache does not show
+// that: each of its old ones counts until it has ended.
+func generations(kind Kind, old, now map[int]string) (fresh, stale bool) {
 	for pid, title := range now {
-		_, was := old[pid]
 		if kind == Nginx && !strings.Contains(title, "worker process") {
 			continue // the cache's
 		}
-		if !was {
-			fresh = true
-		} else if kind == Nginx && !strings.Contains(title, "is shutting down") {
-			return false
-		}
+		_, was := old[pid]
+		fresh = fresh || !was
+		stale = stale || was && !strings.Contains(title, "is shutting down")
 	}
-	return fresh
+	return fresh, stale
 }
 
 var complaint = regexp.MustCompile(`(?m)(?:\[emerg\] |:(?:emerg|alert|crit)\] )(?:\d+#\d+: |\[pid [^\]]*\] )?(.*)$`)

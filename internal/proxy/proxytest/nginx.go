@@ -5,7 +5,6 @@ package proxytest
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -49,17 +48,4 @@ func (i *Instance) layNginx(t *testing.T, top string) {
 		"server {\n\tlisten unix:%s;\n\tserver_name neighbour;\n\tlocation / {\n\t\treturn 200 neighbour;\n\t}\n}\n", i.Neighbour))
 	script := fmt.Sprintf("#!/bin/sh\nexec /usr/sbin/nginx -p %s -c %s/nginx.conf \"$@\"\n", top, i.Root)
 	must(t, os.WriteFile(filepath.Join(i.Bin, "nginx"), []byte(script), 0o755))
-}
-
-// Run starts the proxy.
-func (i *Instance) Run(t *testing.T) {
-	t.Helper()
-	name, args := "nginx", []string(nil)
-	if i.pidFile == "" {
-		t.Fatal("the proxy is not laid out")
-	}
-	if out, err := exec.Command(filepath.Join(i.Bin, name), args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, out)
-	}
-	await(t, "the proxy to run", func() bool { return i.PID() != 0 })
 }

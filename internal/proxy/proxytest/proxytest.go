@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -29,7 +30,7 @@ type Instance struct {
 	Bin string
 	// ErrorLog is where it complains.
 	ErrorLog string
-	// Neighbour is the unix socket of a site that is somebody else's: GET / there
+	// Neighbour is the address, of nginx the unix socket, of a site that is somebody else's: GET / there
 	// answers "neighbour".
 	Neighbour string
 	// Addr is an address of 127.0.0.0/8 with a port that no other test has.
@@ -75,6 +76,19 @@ func New(t *testing.T, kind proxy.Kind) *Instance {
 	}
 	t.Cleanup(func() { i.stop(t) })
 	return i
+}
+
+// Run starts the proxy.
+func (i *Instance) Run(t *testing.T) {
+	t.Helper()
+	command := []string{"nginx"}
+	if i.Kind == proxy.Apache {
+		command = []string{"apache2ctl", "-k", "start"}
+	}
+	if out, err := exec.Command(filepath.Join(i.Bin, command[0]), command[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+	await(t, "the proxy to run", func() bool { return i.PID() != 0 })
 }
 
 // Write puts a file into the tree.
@@ -161,7 +175,8 @@ func alive(pid int) bool {
 func (i *Instance) AskNeighbour(t *testing.T) string {
 	t.Helper()
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", i.Neighbour)
+		network := map[proxy.Kind]string{proxy.Nginx: "unix", proxy.Apache: "tcp"}[i.Kind]
+		return (&net.Dialer{}).DialContext(ctx, network, i.Neighbour)
 	}
 	client := &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}, Timeout: 10 * time.Second}
 	resp, err := client.Get("http://neighbour/")
