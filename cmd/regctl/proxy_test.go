@@ -27,6 +27,9 @@ import (
 // site too, and a docker of another machine.
 func TestNginx(t *testing.T) { proxied(t, proxy.Nginx) }
 
+// TestApache is the same by Apache.
+func TestApache(t *testing.T) { proxied(t, proxy.Apache) }
+
 func proxied(t *testing.T, kind proxy.Kind) {
 	testenv.Need(t, "root", "docker", "dockerd")
 	bin := build(t)

@@ -11,6 +11,7 @@ import (
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/pki"
 	"github.com/regctl/regctl/internal/proxy"
 	"github.com/regctl/regctl/internal/spec"
 )
@@ -28,6 +29,7 @@ const (
 type front struct {
 	server proxy.Server
 	pair   *pair // what it serves, as the plan has it
+	unmade pair  // stands for one that is still to be made; it serves nothing
 }
 
 func socketDir(s spec.Spec) string { return filepath.Join(socketTop, s.Name) }
@@ -69,7 +71,10 @@ func (r *Registry) findFront(ctx context.Context, p *Place) error {
 		return err
 	}
 	p.Front = &front{server: server, pair: new(pair)}
-	return nil
+	p.Front.unmade.crt, p.Front.unmade.key, err = pki.NewCA(pki.Config{
+		Name: r.Spec.Name, Hosts: r.Spec.Hosts, KeyType: "ecdsa256", CertDays: 1, CADays: 1, Now: p.Now,
+	})
+	return err
 }
 
 // findFrontFor is findFront where users alone change, which concerns a proxy only if it
@@ -87,8 +92,7 @@ func (r *Registry) proxyPreflight(ctx context.Context, p Place) error {
 	if p.Front == nil || r.moves(ctx) {
 		return nil
 	}
-	placeholder := []byte("-")
-	return proxy.Preflight(ctx, p.Front.server, p.front(r.Spec, placeholder, placeholder))
+	return proxy.Preflight(ctx, p.Front.server, p.front(r.Spec, p.Front.unmade))
 }
 
 // moves reports whether the port is held by the registry as it is still, and not by a
@@ -125,7 +129,7 @@ func siteKind(s spec.Spec) host.Kind {
 }
 
 // front is the site as the proxy is to serve it, with that pair of PEM files.
-func (p Place) front(s spec.Spec, crt, key []byte) proxy.Site {
+func (p Place) front(s spec.Spec, use pair) proxy.Site {
 	site := proxy.Site{
 		Name: s.Name, Hosts: s.Hosts, Realm: s.Auth.RealmOrDefault(),
 		Listen: []string{strconv.Itoa(s.Port)}, Upstreams: []string{"unix:" + socketPath(s)},
@@ -137,7 +141,7 @@ func (p Place) front(s spec.Spec, crt, key []byte) proxy.Site {
 		site.Upstreams = []string{behind(s).Addr}
 	}
 	if s.TLS.Mode != spec.TLSNone {
-		site.Cert, site.Key = crt, key
+		site.Cert, site.Key = use.crt, use.key
 	}
 	if s.ProxyAsks() && p.Front != nil {
 		site.UsersFile = p.Front.server.UsersPath(s.Name)

@@ -84,13 +84,13 @@ func siteSteps(s spec.Spec, p Place) []step.Step {
 func (f frontSite) Name() string { return "site of " + f.spec.Proxy.Kind }
 
 // inner are the steps for one pair.
-func (f frontSite) inner(crt, key []byte) ([]step.Step, error) {
-	return proxy.Steps(f.place.Front.server, f.place.front(f.spec, crt, key))
+func (f frontSite) inner(use pair) ([]step.Step, error) {
+	return proxy.Steps(f.place.Front.server, f.place.front(f.spec, use))
 }
 
 // Reads does not depend on the pair.
 func (f frontSite) Reads() []host.Ref {
-	steps, err := f.inner(unmade, unmade)
+	steps, err := f.inner(f.place.Front.unmade)
 	if err != nil {
 		return nil // Plan says why
 	}
@@ -101,28 +101,22 @@ func (f frontSite) Reads() []host.Ref {
 	return refs
 }
 
-// unmade stands for a pair that is still to be made.
-var unmade = []byte("(to be made)\n")
-
 func (f frontSite) Plan(seen host.Facts) (step.Change, error) {
 	now := f.place.Front.pair
-	if f.spec.TLS.Mode == spec.TLSNone {
-		return f.plan(seen, nil, nil)
-	}
 	if !now.late {
-		return f.plan(seen, now.crt, now.key)
+		return f.plan(seen, *now)
 	}
-	change, err := f.plan(seen, unmade, unmade)
+	change, err := f.plan(seen, f.place.Front.unmade)
 	change.Ops = nil
 	change.Make = func(context.Context) ([]host.Op, error) {
-		made, err := f.plan(seen, now.crt, now.key)
+		made, err := f.plan(seen, *now)
 		return made.Ops, err
 	}
 	return change, err
 }
 
-func (f frontSite) plan(seen host.Facts, crt, key []byte) (whole step.Change, err error) {
-	steps, err := f.inner(crt, key)
+func (f frontSite) plan(seen host.Facts, use pair) (whole step.Change, err error) {
+	steps, err := f.inner(use)
 	if err != nil {
 		return whole, err
 	}
@@ -143,7 +137,7 @@ func renderedSite(s spec.Spec, p Place) []step.Step {
 	if p.Front == nil {
 		return nil
 	}
-	text, err := proxy.Render(p.Front.server, p.front(s, unmade, unmade))
+	text, err := proxy.Render(p.Front.server, p.front(s, p.Front.unmade))
 	if err != nil {
 		return nil // siteSteps says why
 	}
