@@ -397,3 +397,37 @@ exec curl -s -m 3 -o /dev/null -w '%{http_code}' "$0"`
 	t.Logf("forged: %s, %v", out, err)
 	return string(out)
 }
+
+// TestFromNginxToApache moves a registry that is at work from the one to the other and
+// back, on one port, and keeps the passwords asked for by whichever is in front.
+func TestFromNginxToApache(t *testing.T) {
+	nginx, apache := proxytest.Start(t, proxy.Nginx), proxytest.Start(t, proxy.Apache)
+	before := tree(t, nginx.Root) + tree(t, apache.Root)
+	p := &proxiedRun{run: newRun(t, build(t), "pxmove"), kind: "nginx", server: nginx}
+	p.told(t, firstPhrase, "init", "--proxy", "nginx", "--host", "registry.test", "--port", p.port, "--runtime", "process",
+		"--auth", "htpasswd", "--auth-at", "proxy", "--user", "alice", "--password-stdin")
+	for _, kind := range []string{"nginx", "apache", "nginx"} {
+		if kind != p.kind {
+			p.change(t, "kind: "+p.kind, "kind: "+kind)
+			p.kind = kind
+			p.must(t, "apply")
+		}
+		if nobody, alice := p.asked(t, "", ""), p.asked(t, "alice", firstPhrase); nobody != http.StatusUnauthorized || alice != http.StatusOK {
+			t.Errorf("%s: nobody %d, alice %d", kind, nobody, alice)
+		}
+		if found := p.must(t, "plan"); !strings.Contains(found, "nothing to do") {
+			t.Errorf("plan behind %s:\n%s", kind, found)
+		}
+	}
+	var status struct{ Proxy struct{ Kind, AuthAt, Site string } }
+	if err := json.Unmarshal([]byte(p.out(t, "status", "-o", "json")), &status); err != nil {
+		t.Fatal(err)
+	}
+	if got := status.Proxy; got.Kind != "nginx" || got.AuthAt != "proxy" || !strings.HasPrefix(got.Site, nginx.Root) {
+		t.Errorf("status: %+v", got)
+	}
+	p.must(t, "destroy", "--yes")
+	if after := tree(t, nginx.Root) + tree(t, apache.Root); after != before {
+		t.Errorf("destroy left\n%s\nof\n%s", after, before)
+	}
+}
