@@ -59,7 +59,12 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 		return nil, err
 	}
 	p := dockerPlace(r.Dir, r.Spec)
-	p.UID, p.GID, p.Flavour = user.UID, user.GID, c.flavour
+	p.UID, p.GID, p.Flavour, p.ContainerUser = user.UID, user.GID, c.flavour, user.Container
+	if ref := r.Spec.Proxy.Image; ref != "" {
+		if err := docker.Fetch(ctx, ref); err != nil {
+			return nil, err
+		}
+	}
 	want := container(r.Spec, r.Dir, user.Container, c)
 	if err := r.findFront(ctx, &p); err != nil {
 		return nil, err
@@ -79,8 +84,10 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 			engine.ContainerStep{Want: want, RestartIf: append(restartFiles(r.Dir, r.Spec.Image != "" && r.Spec.EndpointTLS()), mounted(r.Dir, r.Spec)...)},
 		},
 		renewing, // while the container gets ready
-		[]step.Step{wait},
 	)
+	if r.Spec.ProxyOnHost() || r.Spec.Socket() || !r.Spec.Proxied() {
+		p.Runtime = append(p.Runtime, wait) // else only its proxy can tell
+	}
 	if network := want.Network; network != "" {
 		made := engine.Network{Name: network, Registry: r.Spec.Name, Dir: string(r.Dir)}
 		p.Runtime = append([]step.Step{engine.NetworkStep{Want: made}}, p.Runtime...)
@@ -95,6 +102,9 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 	s.preflight = func(ctx context.Context) error {
 		if err := r.proxyPreflight(ctx, p); err != nil || len(p.Withdrawn) > 0 {
 			return err
+		}
+		if r.Spec.Proxied() && !r.Spec.ProxyOnHost() && !r.moves(ctx) {
+			return docker.CheckPorts(ctx, proxyContainer(r.Spec, p))
 		}
 		return docker.CheckPorts(ctx, want)
 	}
@@ -186,9 +196,11 @@ func container(s spec.Spec, dir statedir.Dir, user string, c chosenImage) engine
 	case s.Socket():
 		want.Publish = nil
 		want.Mounts = append(want.Mounts, engine.Mount{Source: socketDir(s), Target: containerSocket})
+	case s.Proxied() && !s.ProxyOnHost():
+		want.Publish, want.Network = nil, networkName(s)
 	case s.Proxied():
 		want.Publish[0] = engine.Port{IP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Host: uint16(s.Proxy.BackendPort()), Container: containerPort}
-		want.Network = "regctl-" + s.Name
+		want.Network = networkName(s)
 	case err == nil && !addr.IsUnspecified():
 		want.Publish[0].IP = addr
 	}

@@ -53,24 +53,29 @@ func behind(s spec.Spec) engine.Endpoint {
 	case s.Socket():
 		return engine.Endpoint{URL: "http://" + s.Name, Addr: socketPath(s)}
 	}
+	if !s.ProxyOnHost() {
+		return ownEndpoint(s) // nobody but its proxy reaches it
+	}
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Proxy.BackendPort()))
 	return engine.Endpoint{URL: "http://" + addr, Addr: addr}
 }
 
 // findFront finds the proxy that is wanted, and what is left of one that is not.
-func (r *Registry) findFront(ctx context.Context, p *Place) error {
+func (r *Registry) findFront(ctx context.Context, p *Place) (err error) {
 	defer func() { p.Withdrawn = r.withdrawn(*p) }()
-	if !r.Spec.ProxyOnHost() {
+	if !r.Spec.Proxied() {
 		return nil
 	}
 	if ourUID() != 0 {
-		return fault.Fail("run regctl as root", "only root can put a site into %s", r.Spec.Proxy.Kind)
+		return fault.Fail("run regctl as root", "only root can put %s in front", r.Spec.Proxy.Kind)
 	}
-	server, err := proxy.Find(ctx, proxy.Kind(r.Spec.Proxy.Kind))
+	p.Front = &front{pair: new(pair)}
+	if r.Spec.ProxyOnHost() {
+		p.Front.server, err = proxy.Find(ctx, proxy.Kind(r.Spec.Proxy.Kind))
+	}
 	if err != nil {
 		return err
 	}
-	p.Front = &front{server: server, pair: new(pair)}
 	p.Front.unmade.crt, p.Front.unmade.key, err = pki.NewCA(pki.Config{
 		Name: r.Spec.Name, Hosts: r.Spec.Hosts, KeyType: "ecdsa256", CertDays: 1, CADays: 1, Now: p.Now,
 	})
@@ -89,7 +94,7 @@ func (r *Registry) findFrontFor(ctx context.Context, p *Place) error {
 // proxyPreflight refuses a site that could not be served. Of a registry that moves to
 // where it, or its other proxy, listens still, the reload will tell.
 func (r *Registry) proxyPreflight(ctx context.Context, p Place) error {
-	if p.Front == nil || r.moves(ctx) {
+	if !r.Spec.ProxyOnHost() || r.moves(ctx) {
 		return nil
 	}
 	return proxy.Preflight(ctx, p.Front.server, p.front(r.Spec, p.Front.unmade))
@@ -143,7 +148,7 @@ func (p Place) front(s spec.Spec, use pair) proxy.Site {
 	if s.TLS.Mode != spec.TLSNone {
 		site.Cert, site.Key = use.crt, use.key
 	}
-	if s.ProxyAsks() && p.Front != nil {
+	if s.ProxyAsks() && s.ProxyOnHost() && p.Front != nil {
 		site.UsersFile = p.Front.server.UsersPath(s.Name)
 	}
 	if webroot := acmeWebroot(s); webroot != "" {
@@ -164,7 +169,7 @@ func acmeWebroot(s spec.Spec) string {
 const acmeTop = "/var/lib/regctl-acme"
 
 func ourSocketGID(p Place) int {
-	if p.Front == nil {
+	if p.Front == nil || p.Front.server.Kind == "" {
 		return p.GID
 	}
 	return p.Front.server.GID

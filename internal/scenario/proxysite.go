@@ -107,12 +107,16 @@ func (f frontSite) Plan(seen host.Facts) (step.Change, error) {
 		return f.plan(seen, *now)
 	}
 	change, err := f.plan(seen, f.place.Front.unmade)
-	change.Ops = nil
-	change.Make = func(context.Context) ([]host.Op, error) {
-		made, err := f.plan(seen, *now)
-		return made.Ops, err
-	}
+	change.Make = lateOps(func() (step.Change, error) { return f.plan(seen, *now) })
 	return change, err
+}
+
+// lateOps plans once the pair is made.
+func lateOps(plan func() (step.Change, error)) func(context.Context) ([]host.Op, error) {
+	return func(context.Context) ([]host.Op, error) {
+		change, err := plan()
+		return change.Ops, err
+	}
 }
 
 func (f frontSite) plan(seen host.Facts, use pair) (whole step.Change, err error) {
@@ -154,15 +158,18 @@ func usersAtProxy(s spec.Spec, p Place) []step.Step {
 	if p.Front == nil || !s.ProxyAsks() {
 		return nil
 	}
+	if !s.ProxyOnHost() {
+		return []step.Step{usersCopy{p, imageUsers(p), p.UID, p.GID}}
+	}
 	server := p.Front.server
-	return []step.Step{usersCopy{p, server.UsersPath(s.Name), server.GID}}
+	return []step.Step{usersCopy{p, server.UsersPath(s.Name), ourUID(), server.GID}}
 }
 
 // usersCopy keeps the copy: root's, and readable for the workers.
 type usersCopy struct {
-	place Place
-	path  string
-	gid   int
+	place    Place
+	path     string
+	uid, gid int
 }
 
 func (u usersCopy) Name() string { return u.path }
@@ -176,7 +183,7 @@ func (u usersCopy) Plan(seen host.Facts) (step.Change, error) {
 	if data == nil {
 		data = seen[fileRef(u.place.Dir.Htpasswd())].Data
 	}
-	return step.WriteFile{Path: u.path, Data: data, Mode: 0o640, UID: ourUID(), GID: u.gid, Mask: maskUsers}.Plan(seen)
+	return step.WriteFile{Path: u.path, Data: data, Mode: 0o640, UID: u.uid, GID: u.gid, Mask: maskUsers}.Plan(seen)
 }
 
 // answersThrough waits until the registry answers by way of its proxy.
@@ -193,7 +200,8 @@ func answersThrough(s spec.Spec, p Place) []step.Step {
 
 // asksFirst waits until the registry asks, before the site may cease to.
 func asksFirst(s spec.Spec, p Place) []step.Step {
-	if p.Front == nil || len(p.Runtime) == 0 || s.ProxyAsks() || s.Auth.Mode != spec.AuthHtpasswd {
+	hidden := !s.ProxyOnHost() && !s.Socket() // and a stock image reads it when it starts
+	if p.Front == nil || len(p.Runtime) == 0 || s.ProxyAsks() || s.Auth.Mode != spec.AuthHtpasswd || hidden {
 		return nil
 	}
 	return []step.Step{engine.WaitStep{

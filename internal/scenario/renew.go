@@ -44,7 +44,7 @@ func (r *Registry) ConnectForRenewal(ctx context.Context) (err error) {
 	if err := r.findFront(ctx, &place); err != nil {
 		return err
 	}
-	if r.Spec.Runtime == spec.RuntimeProcess || r.Spec.Image == "" && !r.Unfinished() {
+	if r.Spec.Runtime == spec.RuntimeProcess || r.Spec.Image == "" && r.Spec.Proxy.Image == "" && !r.Unfinished() {
 		r.site = &site{host: host.NewLocal(withOurs(nil)), place: place}
 		return nil
 	}
@@ -98,6 +98,10 @@ func (r *Registry) planLeaf(ctx context.Context, change func(Place) step.Step) (
 		p := r.placeNow()
 		list := []step.Step{noted(change(p), p)}
 		switch {
+		case p.Front != nil && !r.Spec.ProxyOnHost():
+			list = append(list, pairCopy{p}, engine.ReloadStep{
+				Container: proxyName(r.Spec), Check: nginxCommand("-t"), After: []host.Ref{fileRef(imagePair(p))},
+			})
 		case p.Front != nil:
 			list = append(list, frontSite{spec: r.Spec, place: p})
 		case r.Spec.Image != "":

@@ -28,6 +28,8 @@ type Place struct {
 	Net string
 	// Runs names what the runtime runs: the container, process or unit.
 	Runs host.Ref
+	// ContainerUser is UID:GID inside a container.
+	ContainerUser string
 	// Front is this machine's proxy, nil without one; Withdrawn takes away what is left
 	// of one that is wanted no more.
 	Front     *front

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/proxy"
 	"github.com/regctl/regctl/internal/spec"
@@ -18,6 +19,8 @@ func serving(s spec.Spec, p Place) []step.Step {
 		return behindNginx(s, p)
 	case s.ProxyOnHost():
 		return behindApache(s, p)
+	case s.Proxied():
+		return behindImage(s, p)
 	}
 	return direct(s, p)
 }
@@ -26,7 +29,7 @@ func serving(s spec.Spec, p Place) []step.Step {
 // port first, and its socket goes when nobody listens on it any more.
 func direct(_ spec.Spec, p Place) []step.Step {
 	sites, rest := p.Withdrawn, []step.Step(nil)
-	if i := slices.IndexFunc(sites, func(s step.Step) bool { return !isSite(s.Reads()[0].Kind) }); i >= 0 {
+	if i := slices.IndexFunc(sites, func(s step.Step) bool { return !isFront(s.Reads()[0].Kind) }); i >= 0 { // see withdrawn
 		sites, rest = sites[:i], sites[i:]
 	}
 	return join(sites, p.Runtime, rest)
@@ -37,7 +40,8 @@ func (r *Registry) withdrawn(p Place) []step.Step {
 	var sites, rest []step.Step
 	for _, known := range slices.Backward(r.state.Receipts) {
 		switch ref := known.Ref; {
-		case isSite(ref.Kind) && ref.Kind != siteKind(r.Spec):
+		case isSite(ref.Kind) && ref.Kind != siteKind(r.Spec),
+			ref == proxyRef(r.Spec) && r.Spec.Proxy.Image == "":
 			sites = append(sites, away{ref})
 		case r.forProxy(ref) && !wantedForProxy(r.Spec, p, ref):
 			rest = append(rest, away{ref})
@@ -50,7 +54,7 @@ func (r *Registry) withdrawn(p Place) []step.Step {
 func (r *Registry) forProxy(ref host.Ref) bool {
 	folder := r.Dir.Join("proxy")
 	switch ref.Kind {
-	case kindSocketFolder, kindChallengeFolder:
+	case kindSocketFolder, kindChallengeFolder, engine.KindNetwork:
 		return true
 	case host.Dir:
 		return r.isOurs(ref.Path, folder)
@@ -66,15 +70,23 @@ func wantedForProxy(s spec.Spec, p Place, ref host.Ref) bool {
 		return s.Socket()
 	case ref.Kind == kindChallengeFolder:
 		return acmeWebroot(s) != ""
+	case ref.Kind == engine.KindNetwork:
+		return s.Proxied() && !s.Socket()
 	case p.Front == nil:
 		return false
 	case ref.Kind == host.Dir:
 		return true
+	case !s.ProxyOnHost():
+		base := filepath.Base(ref.Path)
+		return base == "nginx.conf" || base == "tls.pem" && s.TLS.Mode != spec.TLSNone || base == "htpasswd" && s.ProxyAsks()
 	case filepath.Ext(ref.Path) == ".htpasswd":
 		return s.ProxyAsks() && ref.Path == p.Front.server.UsersPath(s.Name)
 	}
 	return filepath.Base(ref.Path) == s.Proxy.Kind+".conf"
 }
+
+// isFront reports whether a thing of that kind holds the port.
+func isFront(kind host.Kind) bool { return isSite(kind) || kind == engine.KindContainer }
 
 // away is the step that takes one thing of ours away.
 type away struct{ ref host.Ref }
@@ -91,8 +103,12 @@ func (a away) Plan(seen host.Facts) (step.Change, error) {
 	if isSite(a.ref.Kind) {
 		why = "(with its link and certificate; checked and reloaded)\n"
 	}
+	target := a.ref.Path
+	if a.ref.Kind == engine.KindContainer || a.ref.Kind == engine.KindNetwork {
+		target = a.ref.String()
+	}
 	return step.Change{
-		Items: []step.Item{{Target: a.ref.Path, Action: host.Remove, Diff: why}},
+		Items: []step.Item{{Target: target, Action: host.Remove, Diff: why}},
 		Ops:   []host.Op{{Ref: a.ref, Action: host.Remove, Before: now.Hash()}},
 	}, nil
 }
