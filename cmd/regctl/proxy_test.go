@@ -21,6 +21,7 @@ import (
 	"github.com/regctl/regctl/internal/proxy"
 	"github.com/regctl/regctl/internal/proxy/proxytest"
 	"github.com/regctl/regctl/internal/testenv"
+	"github.com/regctl/regctl/internal/testpebble"
 )
 
 // TestNginx replays the walkthrough's twelfth row with a real nginx that serves another
@@ -502,5 +503,46 @@ func imaged(t *testing.T, bin, image string, flags ...string) {
 	p.noContainer(t)
 	if found := enginetest.Docker(t, "", "network", "ls", "-q", "--filter", "name=regctl-"+p.name); found != "" {
 		t.Error("destroy left the network")
+	}
+}
+
+// TestACMEThroughProxy has a proxy that holds the port of http-01 answer a real ACME
+// server: before there is a certificate, and for renewals.
+func TestACMEThroughProxy(t *testing.T) {
+	ca := testpebble.New(t, testpebble.Options{})
+	bin := build(t)
+	for _, kind := range []proxy.Kind{proxy.Nginx, proxy.Apache} {
+		t.Run(string(kind), func(t *testing.T) {
+			server := proxytest.New(t, kind)
+			t.Setenv("PATH", server.Bin+":"+os.Getenv("PATH"))
+			challenge := net.JoinHostPort(ca.Addr, strconv.Itoa(ca.HTTPPort))
+			other := "server {\n\tlisten " + challenge + ";\n\tserver_name other.test;\n\treturn 200 other;\n}\n"
+			if kind == proxy.Apache {
+				other = "Listen " + challenge + "\n<VirtualHost " + challenge + ">\n\tServerName other.test\n\tRedirect 404 /\n</VirtualHost>\n"
+			}
+			server.Write(t, "sites-enabled/other.conf", other)
+			server.Run(t)
+			before := tree(t, server.Root)
+			a := newACME(t, newRun(t, bin, "pxacme"), ca, "--proxy", string(kind), "--runtime", "process", "--challenge-addr", challenge)
+			a.must(t, a.args...)
+			first := a.leaf(t)
+			a.must(t, "cert", "renew", "--force")
+			if second := a.leaf(t); second.SerialNumber.Cmp(first.SerialNumber) == 0 {
+				t.Error("after a renewal the same certificate is served")
+			}
+			if left, err := os.ReadDir("/var/lib/regctl-acme/" + a.name); err != nil || len(left) > 0 {
+				t.Errorf("answers are left: %v, %v", left, err)
+			}
+			if found := a.must(t, "plan"); !strings.Contains(found, "nothing to do") {
+				t.Errorf("plan:\n%s", found)
+			}
+			a.must(t, "destroy", "--yes")
+			if after := tree(t, server.Root); after != before {
+				t.Errorf("destroy left\n%s\nof\n%s", after, before)
+			}
+			if _, err := os.Stat("/var/lib/regctl-acme/" + a.name); !os.IsNotExist(err) {
+				t.Errorf("the folder of challenges is left: %v", err)
+			}
+		})
 	}
 }

@@ -153,13 +153,16 @@ func (p Place) front(s spec.Spec, use pair) proxy.Site {
 	}
 	if webroot := acmeWebroot(s); webroot != "" {
 		site.Webroot = webroot
+		if s.TLS.ChallengeAddr != "" {
+			site.PlainListen = []string{s.TLS.ChallengeAddr}
+		}
 	}
 	return site
 }
 
 // acmeWebroot is the folder from which the proxy answers http-01; "" where it does not.
 func acmeWebroot(s spec.Spec) string {
-	if !s.ProxyOnHost() || s.TLS.Mode != spec.TLSLetsEncrypt || s.TLS.Challenge != "" && s.TLS.Challenge != spec.ChallengeHTTP || s.TLS.ChallengeAddr != "" {
+	if !s.ProxyOnHost() || s.TLS.Mode != spec.TLSLetsEncrypt || s.TLS.Challenge != "" && s.TLS.Challenge != spec.ChallengeHTTP {
 		return ""
 	}
 	return filepath.Join(acmeTop, s.Name)
