@@ -1,8 +1,12 @@
 package proxy
 
 import (
+	"crypto/tls"
+	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/regctl/regctl/internal/fault"
 )
 
 // apacheConf is what the files of an Apache's configuration say of its addresses and
@@ -22,6 +26,7 @@ type virtualHost struct {
 	addresses []string
 	names     []string
 	tls       bool
+	cert, key string // files
 	file      string
 }
 
@@ -107,6 +112,14 @@ func (c *apacheConf) directive(name string, args []string, host *virtualHost, fi
 				host.names = append(host.names, name)
 			}
 		}
+	case "sslcertificatefile":
+		if host != nil {
+			host.cert = absolute(c.root, args[0])
+		}
+	case "sslcertificatekeyfile":
+		if host != nil {
+			host.key = absolute(c.root, args[0])
+		}
 	case "sslengine":
 		if host != nil {
 			host.tls = !strings.EqualFold(args[0], "off")
@@ -124,6 +137,34 @@ func (c *apacheConf) sites() []Listen {
 		}
 	}
 	return all
+}
+
+// checkPairs finds a site whose certificate and key do not belong together: configtest
+// does not look, and at the next reload Apache would end.
+func (c *apacheConf) checkPairs() error {
+	for _, host := range c.hosts {
+		if !host.tls || host.cert == "" {
+			continue
+		}
+		key := host.key
+		if key == "" {
+			key = host.cert
+		}
+		certPEM, err := os.ReadFile(host.cert)
+		if err != nil {
+			continue // the server may read what we may not, and has said that it can
+		}
+		keyPEM, err := os.ReadFile(key)
+		if err != nil {
+			continue
+		}
+		// One that is encrypted, or of a kind that Go does not know, is not judged.
+		if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil && strings.Contains(err.Error(), "does not match") {
+			return fault.Fail("it is not regctl's: mend it before anything reloads Apache, and run the same command again",
+				"%s: %s and %s do not belong together, and Apache would end at a reload", host.file, host.cert, key)
+		}
+	}
+	return nil
 }
 
 // apacheAddress brings the argument of Listen or VirtualHost into one form.

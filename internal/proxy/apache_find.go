@@ -49,6 +49,9 @@ func findApache(ctx context.Context) (Server, error) {
 		s.texts[file] = string(text)
 		conf.read(string(text), file)
 	}
+	if err := conf.checkPairs(); err != nil {
+		return s, err
+	}
 	s.Listens = conf.sites()
 	s.SiteDir, s.EnabledDir = conf.siteDir()
 	if s.SiteDir == "" {

@@ -35,14 +35,17 @@ func Find(ctx context.Context, kind Kind) (Server, error) {
 	return s, s.findGroup()
 }
 
-// look finds a program on PATH or where a login that is not root's does not look.
+// look finds the first program of these names on PATH, or where a login that is not
+// root's does not look.
 func look(names ...string) (string, bool) {
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, true
-		}
-		for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/local/nginx/sbin"} {
-			if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+	dirs := append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/local/nginx/sbin")
+	for _, dir := range dirs {
+		for _, name := range names {
+			path := filepath.Join(dir, name)
+			if !filepath.IsAbs(path) {
+				continue
+			}
+			if path, err := exec.LookPath(path); err == nil {
 				return path, true
 			}
 		}
@@ -104,6 +107,9 @@ func (s *Server) findGroup() error {
 	if u, err := user.Lookup(s.User); err == nil {
 		s.UID, _ = strconv.Atoi(u.Uid)
 		s.GID, _ = strconv.Atoi(u.Gid)
+		if _, err := user.LookupGroup(s.User); s.Group == "" && err == nil {
+			s.Group = s.User // nginx takes the group of the user's name
+		}
 		if s.Group == "" {
 			if g, err := user.LookupGroupId(u.Gid); err == nil {
 				s.Group = g.Name

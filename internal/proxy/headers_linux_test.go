@@ -87,7 +87,7 @@ func TestDeadReplica(t *testing.T) {
 		var asked, busy atomic.Int64
 		body := bytes.Repeat([]byte("m"), 4<<20)
 		well := backend(t, func(_ http.ResponseWriter, r *http.Request) {
-			if data, err := io.ReadAll(r.Body); err == nil && (r.Method != "PUT" || bytes.Equal(data, body)) {
+			if data, err := io.ReadAll(r.Body); err == nil && (r.Method != http.MethodPut || bytes.Equal(data, body)) {
 				asked.Add(1)
 			}
 		})

@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -36,6 +38,7 @@ func findNginx(ctx context.Context) (Server, error) {
 	s.Root = filepath.Dir(s.Conf)
 	main := include(files[s.Conf], files, s.Root, 0)
 	built := nginxBuilt(about)
+	s.noHTTP2 = !strings.Contains(about, "--with-http_v2_module")
 	s.readNginxMain(main, built)
 	for _, http := range find(main, "http") {
 		s.Listens = append(s.Listens, nginxListens(http.block)...)
@@ -47,7 +50,25 @@ func findNginx(ctx context.Context) (Server, error) {
 		hint := fmt.Sprintf("put `include %s/conf.d/*.conf;` into http { } of %s", s.Root, s.Conf)
 		return s, fault.Fail(hint, "%s includes no folder of sites", s.Conf)
 	}
-	return s, nil
+	return s, s.isTheRunning()
+}
+
+// isTheRunning refuses an nginx that was started with another configuration: its master
+// has its arguments in its title.
+func (s Server) isTheRunning() error {
+	pid := runningPID(s.PIDFile)
+	title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if pid == 0 || err != nil {
+		return nil //nolint:nilerr // it does not run
+	}
+	words := strings.Fields(string(bytes.Trim(title, "\x00")))
+	for i, word := range words[:max(0, len(words)-1)] {
+		if conf := words[i+1]; word == "-c" && filepath.IsAbs(conf) && conf != s.Conf {
+			return fault.Fail("start it with the usual file, or put first on PATH an nginx that names the same one",
+				"the nginx that runs (pid %d) reads %s, and %s names %s", pid, conf, s.Command[0], s.Conf)
+		}
+	}
+	return nil
 }
 
 // readNginxMain reads what stands outside of http: see ngx_core_module.

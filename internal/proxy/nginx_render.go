@@ -28,7 +28,7 @@ func renderNginx(server Server, site Site, pem string) ([]byte, error) {
 	}
 	if tls {
 		values["PEM"] = pem
-		values["HTTP2On"] = !server.before(1, 25, 1)
+		values["HTTP2On"] = !server.before(1, 25, 1) && !server.noHTTP2
 		values["Elsewhere"] = "301 https://$host" + portSuffix(site.Listen[0]) + "$request_uri"
 	}
 	if site.Webroot != "" {
@@ -64,7 +64,7 @@ func nginxArgs(server Server, listen []string, tls bool) []string {
 		if tls {
 			arg += " ssl"
 		}
-		if tls && server.before(1, 25, 1) && server.mayHTTP2(address) {
+		if tls && server.before(1, 25, 1) && !server.noHTTP2 && server.mayHTTP2(address) {
 			arg += " http2"
 		}
 		all = append(all, arg)

@@ -43,6 +43,7 @@ type Server struct {
 	// Modules are those that Apache loads, by the names of LoadModule ("ssl_module").
 	Modules map[string]bool
 
+	noHTTP2   bool                // nginx was built without it
 	available map[string]module   // that ModulesDir could have
 	linked    map[string]bool     // the files that it has
 	enabledBy map[string][]string // the links that a site of ours says were made for it

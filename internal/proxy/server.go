@@ -106,12 +106,34 @@ func (s Server) start(ctx context.Context) error {
 	if unit := s.unit(ctx); unit != "" {
 		err = command(ctx, "systemctl", "--no-ask-password", "start", unit)
 	} else {
+		// Of one that nobody has asked after yet, Apache believes that it runs.
+		if err := remove(s.PIDFile); err != nil {
+			return err
+		}
 		err = command(ctx, s.Command[0], append(s.Command[1:], s.startArgs()...)...)
 	}
 	if err != nil {
 		return fault.Fail(portHint(err.Error()), "%s does not start: %w", s.Kind, err)
 	}
 	return s.await(ctx, true)
+}
+
+// revive starts a server that has ended. Its workers may hold its addresses for a
+// moment yet.
+func (s Server) revive(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, reloadTime)
+	defer cancel()
+	for {
+		err := s.start(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 func (s Server) startArgs() []string {

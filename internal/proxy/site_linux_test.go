@@ -1,10 +1,18 @@
 package proxy_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
@@ -119,6 +127,9 @@ func TestKilledBeforeReload(t *testing.T) {
 	})
 }
 
+// includes are the lines that read folders of sites.
+var includes = regexp.MustCompile(`(?m)^\s*Include(?:Optional)?.*(?:sites-enabled|conf\.d).*$|^\s*include .*(?:sites-enabled|conf\.d).*$`)
+
 // Each of these is one clear error, and not a byte is different afterwards.
 func TestRefusals(t *testing.T) {
 	each(t, func(t *testing.T, kind proxy.Kind) {
@@ -135,6 +146,41 @@ func TestRefusals(t *testing.T) {
 					proxy.Nginx: "include nowhere.conf;\n", proxy.Apache: "Include nowhere.conf\n",
 				}[kind])
 			}, []string{"sites-enabled/including.conf:1", "nowhere.conf", "not regctl's"}},
+			{"a neighbour's key is another's", func(t *testing.T, i *proxytest.Instance, _ *proxy.Site) {
+				ca := newAuthority(t)
+				cert, _ := ca.issue(t)
+				_, key := ca.issue(t)
+				i.Write(t, "their.crt", string(cert))
+				i.Write(t, "their.key", string(key))
+				i.Write(t, "sites-enabled/theirs.conf", fmt.Sprintf(map[proxy.Kind]string{
+					proxy.Nginx:  "server {\n\tlisten %[1]s ssl;\n\tssl_certificate %[2]s/their.crt;\n\tssl_certificate_key %[2]s/their.key;\n}\n",
+					proxy.Apache: "<VirtualHost %[1]s>\n\tServerName theirs\n\tSSLEngine on\n\tSSLCertificateFile %[2]s/their.crt\n\tSSLCertificateKeyFile %[2]s/their.key\n</VirtualHost>\n",
+				}[kind], i.Plain, i.Root))
+				if kind == proxy.Apache {
+					for _, file := range []string{"ssl.load", "socache_shmcb.load"} {
+						must(t, os.Symlink("../mods-available/"+file, filepath.Join(i.Root, "mods-enabled", file)))
+					}
+				}
+			}, []string{"their.key"}},
+			{"the name is another site's", func(t *testing.T, i *proxytest.Instance, site *proxy.Site) {
+				site.Cert, site.Key = nil, nil
+				i.Write(t, "sites-enabled/theirs.conf", fmt.Sprintf(map[proxy.Kind]string{
+					proxy.Nginx:  "server {\n\tlisten %s;\n\tserver_name other.test Registry.test;\n}\n",
+					proxy.Apache: "Listen %[1]s\n<VirtualHost %[1]s>\n\tServerName other.test\n\tServerAlias Registry.test\n</VirtualHost>\n",
+				}[kind], i.Addr))
+			}, []string{"sites-enabled/theirs.conf serves registry.test at 127.", "--host"}},
+			{"the address is served without TLS", func(t *testing.T, i *proxytest.Instance, _ *proxy.Site) {
+				i.Write(t, "sites-enabled/theirs.conf", fmt.Sprintf(map[proxy.Kind]string{
+					proxy.Nginx:  "server {\n\tlisten %s;\n\tserver_name other.test;\n}\n",
+					proxy.Apache: "Listen %[1]s\n<VirtualHost %[1]s>\n\tServerName other.test\n</VirtualHost>\n",
+				}[kind], i.Addr))
+			}, []string{"sites-enabled/theirs.conf serves 127.", "without TLS", "--port"}},
+			{"no folder of sites", func(t *testing.T, i *proxytest.Instance, _ *proxy.Site) {
+				file := map[proxy.Kind]string{proxy.Nginx: "nginx.conf", proxy.Apache: "apache2.conf"}[kind]
+				text, err := os.ReadFile(filepath.Join(i.Root, file))
+				must(t, err)
+				i.Write(t, file, includes.ReplaceAllString(string(text), ""))
+			}, []string{"includes no folder of sites", "conf.d/*.conf"}},
 			{"the port is another program's", func(t *testing.T, i *proxytest.Instance, _ *proxy.Site) {
 				listen(t, i.Addr)
 			}, []string{"port 7443 is served already", "pid", "--port"}},
@@ -215,6 +261,39 @@ func TestReloadFails(t *testing.T) {
 			t.Errorf("the site beside ours answers %q", got)
 		}
 	})
+}
+
+// A certificate that OpenSSL finds too weak passes configtest, and Apache ends at the
+// reload: it is started again with what it had.
+func TestEndedByReload(t *testing.T) {
+	each(t, func(t *testing.T, kind proxy.Kind) {
+		notOurs(t)
+		i := proxytest.Start(t, kind)
+		before := steptest.Tree(t, i.Root)
+		cert, key := weak(t)
+		err := tryInstall(t, kind, siteFor(i, cert, key, "127.0.0.1:1"))
+		if err == nil || !strings.Contains(err.Error(), "ee key too small") && !strings.Contains(err.Error(), "regctl-test.pem") {
+			t.Errorf("error is %v", err)
+		}
+		if after := steptest.Tree(t, i.Root); after != before {
+			t.Errorf("the tree is\n%s\nwas\n%s", after, before)
+		}
+		if got := i.AskNeighbour(t); got != "200 neighbour" {
+			t.Errorf("the site beside ours answers %q", got)
+		}
+	})
+}
+
+// weak is a pair with a key of 1024 bits.
+func weak(t *testing.T) (certPEM, keyPEM []byte) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // that it is weak is the point
+	must(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	must(t, err)
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
 }
 
 // What breaks beside ours later does not keep our files here.

@@ -25,8 +25,8 @@ func TestBlobsAreStreamed(t *testing.T) {
 		// The registry stops in the middle until the test has looked.
 		looked, middle := make(chan struct{}), make(chan struct{})
 		store := backend(t, func(w http.ResponseWriter, r *http.Request) {
-			from, to := io.Reader(io.LimitReader(zeros{}, size)), io.Writer(w)
-			if r.Method == "PATCH" {
+			from, to := io.LimitReader(zeros{}, size), io.Writer(w)
+			if r.Method == http.MethodPatch {
 				from, to = r.Body, io.Discard
 			}
 			half, err := io.CopyN(to, from, size/2)
@@ -47,7 +47,11 @@ func TestBlobsAreStreamed(t *testing.T) {
 			for _, method := range []string{"GET", "PATCH"} {
 				done := make(chan int64, 1)
 				go func() { done <- transfer(t, client(ca.cert, i.Addr, http2), method, url, size) }()
-				<-middle
+				select {
+				case <-middle:
+				case <-done:
+					t.Fatalf("%s, HTTP/2 %v: it ended early", method, http2)
+				}
 				if held := i.Held(t); held > 1<<20 {
 					t.Errorf("%s, HTTP/2 %v: the proxy has %d bytes in files", method, http2, held)
 				}
@@ -78,7 +82,7 @@ func transfer(t *testing.T, c *http.Client, method, url string, size int64) int6
 	}
 	defer resp.Body.Close()
 	n, err := io.Copy(io.Discard, resp.Body)
-	if err != nil || resp.StatusCode != 200 {
+	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Errorf("%s: %s, %v", method, resp.Status, err)
 	}
 	return n

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -65,29 +66,40 @@ func generations(kind Kind, old, now map[int]string) (fresh, stale bool) {
 	return fresh, stale
 }
 
-var complaint = regexp.MustCompile(`(?m)(?:\[emerg\] |:(?:emerg|alert|crit)\] )(?:\d+#\d+: |\[pid [^\]]*\] )?(.*)$`)
+// What a server logs when it does not go on: nginx's master by its pid, and Apache
+// before it ends.
+var (
+	nginxComplaint  = regexp.MustCompile(`(?m)\[emerg\] (\d+)#\d+: (.*)$`)
+	apacheComplaint = regexp.MustCompile(`(?m):(?:emerg|alert|crit|error)\] \[pid (\d+)[^\]]*\] (.*)$`)
+)
 
-// complaint is the server's last word on why it goes on as before, if it has said so
-// since. nginx tries an address that is taken five times; its last word is another.
-func (l *logTail) complaint() string {
+// complaint is why the master pid goes on as before, or has ended, if it has said so
+// since. nginx tries an address that is taken five times before it gives up.
+func (l *logTail) complaint(kind Kind, pid int) string {
 	if l.file == nil {
 		return ""
 	}
-	buffer := make([]byte, 64<<10)
-	n, _ := l.file.Read(buffer) // at the end there is nothing yet
-	l.text = append(l.text, buffer[:n]...)
-	found := complaint.FindAllSubmatch(l.text, -1)
-	if len(found) == 0 {
+	more, _ := io.ReadAll(l.file) // what cannot be read says nothing
+	l.text = append(l.text, more...)
+	form := nginxComplaint
+	if kind == Apache {
+		form = apacheComplaint
+	}
+	var all []string
+	for _, m := range form.FindAllSubmatch(l.text, -1) {
+		if string(m[1]) == strconv.Itoa(pid) {
+			all = append(all, string(m[2]))
+		}
+	}
+	switch {
+	case len(all) == 0:
+		return ""
+	case kind == Apache, all[len(all)-1] == "still could not bind()":
+		return all[0] // the rest is what follows from it
+	case strings.HasPrefix(all[len(all)-1], "bind() to "):
 		return ""
 	}
-	last := string(found[len(found)-1][1])
-	if strings.HasPrefix(last, "bind() to ") {
-		return ""
-	}
-	if last == "still could not bind()" {
-		return string(found[0][1])
-	}
-	return last
+	return all[len(all)-1]
 }
 
 // portHint says what to do about an address that is taken.

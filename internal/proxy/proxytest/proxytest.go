@@ -54,7 +54,7 @@ func New(t *testing.T, kind proxy.Kind) *Instance {
 	t.Helper()
 	testenv.Need(t, "root")
 	// Not t.TempDir: the workers must get in.
-	top, err := os.MkdirTemp("", "regctl-"+string(kind)+"-")
+	top, err := os.MkdirTemp("", "regctl-"+string(kind)+"-") //nolint:usetesting // see above
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(top) })
 	must(t, os.Chmod(top, 0o755))
@@ -85,6 +85,14 @@ func (i *Instance) Run(t *testing.T) {
 	if i.Kind == proxy.Apache {
 		command = []string{"apache2ctl", "-k", "start"}
 	}
+	i.RunAs(t, i.pidFile, command...)
+}
+
+// RunAs starts a proxy that the test has laid out by itself: a program of Bin, which
+// leaves that pid file.
+func (i *Instance) RunAs(t *testing.T, pidFile string, command ...string) {
+	t.Helper()
+	i.pidFile = pidFile
 	if out, err := exec.Command(filepath.Join(i.Bin, command[0]), command[1:]...).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", command, err, out)
 	}
