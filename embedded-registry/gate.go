@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime"
 	"time"
 
 	"github.com/distribution/distribution/v3/configuration"
@@ -34,9 +33,8 @@ type gate struct {
 }
 
 func newGate(a *accounts, config *configuration.Configuration) *gate {
-	slots := max(1, runtime.GOMAXPROCS(0)-1) // a core is left for those who are in
 	return &gate{
-		accounts: a, cache: newCache(), queue: newQueue(slots),
+		accounts: a, cache: newCache(), queue: newQueue(bcryptSlots()),
 		headers: config.HTTP.Headers, patience: turnTime,
 	}
 }
@@ -118,13 +116,13 @@ func (g *gate) first(r *http.Request, now *roster, user, password string) error 
 			return nil, errBusy
 		}
 		defer g.queue.leave()
-		for _, hash := range hashes {
-			if htpasswd.Verify(hash, password) {
-				g.cache.add(g.cache.key(user, password, hash))
-				return nil, nil
-			}
+		right := ""
+		yielding(func() { right = matching(hashes, password) })
+		if right == "" {
+			return nil, errRefused
 		}
-		return nil, errRefused
+		g.cache.add(g.cache.key(user, password, right))
+		return nil, nil
 	})
 	select {
 	case result := <-done:
@@ -132,6 +130,16 @@ func (g *gate) first(r *http.Request, now *roster, user, password string) error 
 	case <-r.Context().Done():
 		return r.Context().Err()
 	}
+}
+
+// matching is that of the hashes which the password has, "" for none.
+func matching(hashes []string, password string) string {
+	for _, hash := range hashes {
+		if htpasswd.Verify(hash, password) {
+			return hash
+		}
+	}
+	return ""
 }
 
 // refuse answers as distribution does, so that clients ask for a login. Without a

@@ -6,12 +6,12 @@
 // health) is done here; keys.go says key by key who honours it, and a key that
 // nobody here honours is refused by name.
 //
-// Three things belong to the process and not to one Serve: distribution logs to
+// Four things belong to the process and not to one Serve: distribution logs to
 // logrus' standard logger, which Serve sets up from log.* (the last Serve wins; when
-// any of them returns, output is stderr again); GOGC, see tuneGC; and the two
-// middlewares that quiet.go and disk.go register. Serve may run again, or twice at
-// once. Neither the REGISTRY_* variables nor OTEL_* nor systemd's LISTEN_FDS change
-// anything.
+// any of them returns, output is stderr again); GOGC, see tuneGC; GOMAXPROCS, see
+// bcryptSlots; and the two middlewares that quiet.go and disk.go register. Serve may
+// run again, or twice at once. Neither the REGISTRY_* variables nor OTEL_* nor
+// systemd's LISTEN_FDS change anything.
 package embeddedregistry
 
 import (
