@@ -113,10 +113,11 @@ func (r *Registry) asksForPassword() bool {
 }
 
 // credentialOpensCanary reports whether the canary's own credential is one that
-// clients would send: not where they are told to ask somebody else for a token.
+// clients would send: not where they are told to ask somebody else for a token, nor where
+// a proxy asks, which knows users alone.
 func (r *Registry) credentialOpensCanary() bool {
 	_, token := asMap(r.Spec.Config["auth"])["token"]
-	return !token
+	return !token && !r.Spec.ProxyAsks()
 }
 
 // Clients are the hosts that trust the registry, or were asked to.

@@ -74,7 +74,7 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	renewing, err := renewalSteps(r, renewalOptions(r, own, engine.FindSupervision()))
+	renewing, err := renewalSteps(r, renewalOptions(r, p, own, engine.FindSupervision()))
 	if err != nil {
 		return nil, err
 	}
