@@ -84,6 +84,11 @@ func (r *Registry) Apply(ctx context.Context, planned step.Planned, retain bool)
 	if err := r.carryOut(ctx, planned, before, retain); err != nil || waits(planned) {
 		return err
 	}
+	if touches(planned, r.Dir.ServeExtra()) && !r.NoStart {
+		if err := r.Taken(ctx); err != nil { // who may come in is as wanted when the command ends
+			return err
+		}
+	}
 	// The command that started it may have been killed before it answered.
 	return r.Await(ctx)
 }

@@ -116,7 +116,7 @@ func (r *Registry) asksForPassword() bool {
 // clients would send: not where they are told to ask somebody else for a token.
 func (r *Registry) credentialOpensCanary() bool {
 	_, token := asMap(r.Spec.Config["auth"])["token"]
-	return !token
+	return !token && !r.Spec.Auth.Foreign()
 }
 
 // Clients are the hosts that trust the registry, or were asked to.
