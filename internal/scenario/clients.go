@@ -67,6 +67,9 @@ func (r *Registry) Verification(ctx context.Context, t trust.Registry, o VerifyO
 	}
 	how = &verify.Target{Registry: t, Mode: o.Mode, User: o.User, Password: o.Password}
 	own := r.credentialOpensCanary()
+	if !own && o.User == "" {
+		how.WhyNone = "its token server gives tokens to users of its own alone: name one with --verify-user"
+	}
 	if o.Mode == verify.TLS || r.Spec.Image != "" || !own && o.User == "" && r.asksForPassword() {
 		return how, nothing, nil
 	}
