@@ -177,6 +177,9 @@ func (r *run) issued(t *testing.T, i *testissuer.Issuer) {
 	if code, said := r.fails(t, "user", "add", "bob"); code != 2 || !strings.Contains(said, i.URL) {
 		t.Errorf("user add: exit status %d\n%s", code, said)
 	}
+	if said := r.must(t, "doctor"); !strings.Contains(said, "gives out tokens that the registry takes") {
+		t.Errorf("doctor:\n%s", said)
+	}
 	i.Close() // what is there already can be looked after without it
 	path := filepath.Join(r.dir, "regctl.yaml")
 	text := append(bytes.TrimSpace(read(t, path)), []byte("\n# a word\n")...)
@@ -185,6 +188,9 @@ func (r *run) issued(t *testing.T, i *testissuer.Issuer) {
 	}
 	if found := r.must(t, "plan"); !strings.Contains(found, "nothing to do") {
 		t.Errorf("plan:\n%s", found)
+	}
+	if code, said := r.fails(t, "doctor"); code == 0 || !strings.Contains(said, "does not answer") {
+		t.Errorf("doctor: exit status %d\n%s", code, said)
 	}
 	if err := os.WriteFile(path, bytes.Replace(text, []byte(i.URL), []byte(i.URL+"/other"), 1), 0o600); err != nil {
 		t.Fatal(err)

@@ -140,29 +140,39 @@ func (r *Registry) checkIssuer(ctx context.Context, planned step.Planned) error 
 	if !a.Foreign() || r.NoStart || !touches(planned, r.Dir.ServeConfig(), r.Dir.TokenRootCA(), r.Dir.TokenJWKS()) {
 		return nil
 	}
+	if r.Progress != nil {
+		r.Progress("asking " + a.TokenRealm + " for a token")
+	}
+	said, err := r.askIssuer(ctx, a.TokenRootCA, a.TokenJWKS)
+	if err == nil && r.Progress != nil {
+		r.Progress(said)
+	}
+	return err
+}
+
+// askIssuer tells what came of asking, by the keys in two files, of which one may be "".
+func (r *Registry) askIssuer(ctx context.Context, rootCA, jwks string) (string, error) {
 	var files [2][]byte
-	for i, path := range []string{a.TokenRootCA, a.TokenJWKS} {
+	for i, path := range []string{rootCA, jwks} {
 		if path == "" {
 			continue
 		}
 		data, err := readFile(path)
 		if err != nil {
-			return host.Failed("read", path, err)
+			return "", host.Failed("read", path, err)
 		}
 		files[i] = data
 	}
 	keys, err := tokenserver.ParseKeys(files[0], files[1])
 	if err != nil {
-		return err
+		return "", err
 	}
-	if r.Progress != nil {
-		r.Progress("asking " + a.TokenRealm + " for a token")
-	}
+	a := r.Spec.Auth
 	loginOnly, err := tokenserver.Server{Realm: a.TokenRealm, Service: a.TokenService, Issuer: a.TokenIssuer, Keys: keys}.Check(ctx)
-	if loginOnly && r.Progress != nil {
-		r.Progress(a.TokenRealm + " gives no token without a login, so whether the registry takes its tokens is for the first login to show")
+	if loginOnly {
+		return a.TokenRealm + " gives no token without a login, so that the first login shows whether the registry takes its tokens", err
 	}
-	return err
+	return a.TokenRealm + " gives out tokens that the registry takes", err
 }
 
 // touches reports whether a plan changes one of the files.
