@@ -29,6 +29,7 @@ func newHandler(app *handlers.App, gate *gate, ctl string, log io.Writer) (http.
 		}
 		h = newControl(ctl).guard(canary.serve(h))
 	}
+	h = gate.givesTokens(h)
 	h, err := withHealth(app, h)
 	if err != nil {
 		return nil, err

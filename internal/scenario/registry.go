@@ -188,7 +188,11 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 		if r.NoStart {
 			p.Runtime = nil
 		}
-		return step.Plan(ctx, r.site.host, Steps(r.Spec, p))
+		planned, err := step.Plan(ctx, r.site.host, Steps(r.Spec, p))
+		if err != nil {
+			return planned, err
+		}
+		return planned, r.checkIssuer(ctx, planned)
 	})
 }
 

@@ -103,7 +103,7 @@ func configuration(s spec.Spec, p Place) []step.Step {
 	if asksLast(s, p) {
 		extra = nil
 	}
-	return join(accounts(s, p), []step.Step{config{spec: s, place: p}}, extra, []step.Step{
+	return join(accounts(s, p), tokens(s, p), []step.Step{config{spec: s, place: p}}, extra, []step.Step{
 		step.MakeLink{Path: p.Dir.Join("config.yml"), Target: "serve/config.yml"},
 	})
 }

@@ -101,6 +101,7 @@ func mounted(dir statedir.Dir, s spec.Spec) []host.Ref {
 // config.yml too.
 func restartFiles(dir statedir.Dir, stock bool) []host.Ref {
 	refs := []host.Ref{fileRef(dir.ServeConfig())}
+	refs = append(refs, fileRef(dir.TokenRootCA()), fileRef(dir.TokenJWKS()))
 	if stock {
 		refs = append(refs, host.Ref{Kind: host.Link, Path: dir.Join("serve", "tls", "current")})
 	}

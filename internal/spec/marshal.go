@@ -74,7 +74,7 @@ func (w *writer) key(key string, value any, comment string) {
 		return
 	}
 	indent := key[:len(key)-len(name)]
-	text = indent + strings.TrimSuffix(text, "\n")
+	text = indent + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+indent)
 	if comment != "" {
 		text = fmt.Sprintf("%-24s # %s", text, comment)
 	}

@@ -55,11 +55,37 @@ type TLS struct {
 
 // Auth says who may come in.
 type Auth struct {
-	Mode  string `yaml:"mode"`            // none or htpasswd
+	Mode  string `yaml:"mode"`            // none, htpasswd or token
 	Realm string `yaml:"realm,omitempty"` // what clients are told that a password is for; "" means DefaultRealm
 	// AllowPlaintext has passwords cross the network in clear, over --tls none.
 	AllowPlaintext bool `yaml:"allowPlaintext,omitempty"`
+
+	// What follows is for token alone. TokenServer is builtin, or "" for somebody
+	// else's, which the rest describes.
+	TokenServer  string `yaml:"tokenServer,omitempty"`
+	TokenRealm   string `yaml:"tokenRealm,omitempty"`   // URL where clients ask for a token
+	TokenService string `yaml:"tokenService,omitempty"` // whom tokens must be for
+	TokenIssuer  string `yaml:"tokenIssuer,omitempty"`  // who they must say made them
+	TokenRootCA  string `yaml:"tokenRootCA,omitempty"`  // PEM: certificates that vouch for the keys
+	TokenJWKS    string `yaml:"tokenJWKS,omitempty"`    // JSON Web Key Set: the keys
+	Rules        []Rule `yaml:"rules,omitempty"`        // builtin: who may do what where
 }
+
+// Rule lets some users do something in some repositories.
+type Rule struct {
+	Who          []string `yaml:"who,flow"`          // names; * is everybody who logged in, anonymous everybody
+	Repositories []string `yaml:"repositories,flow"` // * is any text without a slash, ** any text
+	Actions      []string `yaml:"actions,flow"`      // pull, push (and pull), delete
+}
+
+// HasUsers reports whether regctl's own file of users says who may come in.
+func (a Auth) HasUsers() bool { return a.Mode == AuthHtpasswd || a.Builtin() }
+
+// Builtin reports whether the embedded registry gives out the tokens that it asks for.
+func (a Auth) Builtin() bool { return a.Mode == AuthToken && a.TokenServer == TokenBuiltin }
+
+// Foreign reports whether somebody else's server gives out tokens.
+func (a Auth) Foreign() bool { return a.Mode == AuthToken && a.TokenServer != TokenBuiltin }
 
 // RealmOrDefault is the realm that clients are told.
 func (a Auth) RealmOrDefault() string {
@@ -89,6 +115,9 @@ const (
 
 	AuthNone     = "none"
 	AuthHtpasswd = "htpasswd"
+	AuthToken    = "token"
+
+	TokenBuiltin = "builtin"
 
 	RuntimeDocker  = "docker"
 	RuntimeProcess = "process"
