@@ -420,7 +420,9 @@ func TestFromNginxToApache(t *testing.T) {
 			t.Errorf("plan behind %s:\n%s", kind, found)
 		}
 	}
-	var status struct{ Proxy struct{ Kind, AuthAt, Site string } }
+	var status struct {
+		Proxy struct{ Kind, AuthAt, Site string }
+	}
 	if err := json.Unmarshal([]byte(p.out(t, "status", "-o", "json")), &status); err != nil {
 		t.Fatal(err)
 	}
