@@ -33,6 +33,15 @@ func IsRemote(driver string) bool {
 	return slices.Contains([]string{"s3", "s3aws", "azure", "gcs"}, driver)
 }
 
+// StorageDriver is the one that configYAML names, "" if it names none.
+func StorageDriver(configYAML []byte) string {
+	config, err := parse(configYAML)
+	if err != nil {
+		return ""
+	}
+	return config.Storage.Type()
+}
+
 // CheckStorage writes, reads, lists and deletes one object of a random name in the
 // storage that configYAML names, with the driver that the registry would use, and
 // returns how long that took. It leaves nothing behind, unless it may not delete. A

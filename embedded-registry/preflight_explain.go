@@ -58,10 +58,10 @@ func (p probe) explainNetwork(c call, code string, cause error, say func(hint, f
 		return say(endpoint, "the endpoint cannot be reached: %v", op)
 	case errors.Is(cause, context.DeadlineExceeded), code == "RequestCanceled":
 		return say(endpoint, "the endpoint did not answer within %s", preflightTime)
-	case code == "SerializationError", strings.Contains(cause.Error(), "server gave HTTP response to HTTPS client"):
+	case code == "NotFound", code == "SerializationError", strings.Contains(cause.Error(), "server gave HTTP response to HTTPS client"):
 		return say(endpoint, "what answers at the endpoint is no such storage: %s", oneLine(cause))
 	}
-	return say("", "cannot %s an object: %s", c.verb, oneLine(cause))
+	return say(endpoint, "cannot %s an object: %s", c.verb, oneLine(cause))
 }
 
 func (p probe) permissionHint(c call) string {
@@ -90,7 +90,8 @@ var meaning = map[string]int{
 	"AccessDenied": denied, "Forbidden": denied, "AllAccessDisabled": denied,
 	"AuthorizationFailure": denied, "AuthorizationPermissionMismatch": denied, "InsufficientAccountPermissions": denied,
 	"InvalidAccessKeyId": badKey, "SignatureDoesNotMatch": badKey, "AuthenticationFailed": badKey,
-	"InvalidToken": badKey, "ExpiredToken": badKey,
+	"XAdminUserNotFound": badKey, // versitygw's InvalidAccessKeyId
+	"InvalidToken":       badKey, "ExpiredToken": badKey,
 	"NoSuchBucket": noBucket, "InvalidBucketName": noBucket, "ContainerNotFound": noBucket, "ContainerBeingDeleted": noBucket,
 	"RequestTimeTooSkewed":           skewed,
 	"PermanentRedirect":              wrongRegion,

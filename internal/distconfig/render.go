@@ -64,10 +64,11 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 	err = t.Execute(&text, struct {
 		Env
 		Driver, Cert, Key string
+		Remote            bool // clients need not reach the storage
 		TLS, HTTP2        bool
 		Users, Realm      string // htpasswd; "" where distribution's is not asked
 	}{
-		Env: env, Driver: s.Storage.Driver, HTTP2: s.HTTP2, TLS: s.TLS.Mode != spec.TLSNone,
+		Env: env, Driver: s.Storage.Driver, Remote: s.Storage.Remote(), HTTP2: s.HTTP2, TLS: s.TLS.Mode != spec.TLSNone,
 		Cert:  path.Join(env.Serve, "tls", "current", "crt"),
 		Key:   path.Join(env.Serve, "tls", "current", "key"),
 		Users: users, Realm: realm,
@@ -80,7 +81,7 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 		return nil, fmt.Errorf("config.yml.tmpl: %w", err)
 	}
 	unquote(&doc)
-	return &doc, nil
+	return &doc, layStorage(doc.Content[0], s.Storage, env)
 }
 
 // quote makes a YAML scalar of any text: JSON's strings are YAML's.

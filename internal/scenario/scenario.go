@@ -34,6 +34,8 @@ type Place struct {
 	Trusting []string
 	// Users is what the file of users should become; nil leaves one that is there.
 	Users []byte
+	// StorageSecrets is what secrets/storage should become; nil leaves one that is there.
+	StorageSecrets []byte
 	// SpecYAML is regctl.yaml as it should be; nil leaves the file alone.
 	SpecYAML []byte
 }
@@ -89,6 +91,7 @@ func specFile(p Place) []step.Step {
 // key for, and the link by which people find the first.
 func configuration(s spec.Spec, p Place) []step.Step {
 	return join(accounts(s, p), []step.Step{
+		storageSecrets{spec: s, place: p},
 		config{spec: s, place: p},
 		serveExtra(s, p),
 		step.MakeLink{Path: p.Dir.Join("config.yml"), Target: "serve/config.yml"},

@@ -40,7 +40,7 @@ func flagOf(key string) string {
 		"tls.dnsCredentialsFile": "dns-credentials-file", "tls.profile": "profile", "tls.preferredChain": "preferred-chain",
 		"tls.eabKid": "eab-kid", "tls.eabHmacFile": "eab-hmac-file", "tls.skipPreflight": "skip-preflight",
 		"auth.mode": "auth", "auth.realm": "realm", "auth.allowPlaintext": "allow-plaintext-auth",
-		"storage.driver": "storage", "storage.volume": "data-volume",
+		"storage.driver": "storage", "storage.volume": "data-volume", "storage.options": "storage-opt",
 	}
 	if flag, ok := flags[key]; ok {
 		return flag

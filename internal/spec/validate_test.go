@@ -69,7 +69,7 @@ func TestValidateRefuses(t *testing.T) {
 		"relative path":      {func(s *Spec) { s.TLS.Mode, s.TLS.Cert, s.TLS.Key = TLSFiles, "c", "/k" }, "tls.cert (--cert)", "whole path"},
 		"newline in a path":  {func(s *Spec) { s.TLS.Mode, s.TLS.Cert, s.TLS.Key = TLSFiles, "/c\n", "/k" }, "tls.cert (--cert)", "rename"},
 		"storage misspelt":   {func(s *Spec) { s.Storage.Driver = "filesytem" }, "storage.driver (--storage)", "did you mean filesystem?"},
-		"volume in memory":   {func(s *Spec) { s.Storage = Storage{StorageInMemory, "v1"} }, "storage.volume (--data-volume)", "filesystem"},
+		"volume in memory":   {func(s *Spec) { s.Storage = Storage{Driver: StorageInMemory, Volume: "v1"} }, "storage.volume (--data-volume)", "filesystem"},
 		"volume name":        {func(s *Spec) { s.Storage.Volume = "/srv/images" }, "storage.volume (--data-volume)", "letters"},
 		"runtime":            {func(s *Spec) { s.Runtime = "kubernetes" }, "runtime (--runtime)", "docker or process"},
 		"runtime auto":       {func(s *Spec) { s.Runtime = "auto" }, "runtime (--runtime)", "docker or process"},
