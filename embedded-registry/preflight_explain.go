@@ -56,6 +56,9 @@ func (p probe) explainNetwork(c call, code string, cause error, say func(hint, f
 		return say("the registry trusts public CAs alone; skipverify=true takes any certificate", "the endpoint's certificate is not trusted: %s", oneLine(cause))
 	case errors.As(cause, &op):
 		return say(endpoint, "the endpoint cannot be reached: %v", op)
+	case strings.Contains(cause.Error(), "dial tcp "): // printed into an error of the driver's
+		_, why, _ := strings.Cut(oneLine(cause), "dial tcp ")
+		return say(endpoint, "the endpoint cannot be reached: dial tcp %s", why)
 	case errors.Is(cause, context.DeadlineExceeded), code == "RequestCanceled":
 		return say(endpoint, "the endpoint did not answer within %s", preflightTime)
 	case code == "NotFound", code == "SerializationError", strings.Contains(cause.Error(), "server gave HTTP response to HTTPS client"):
@@ -101,7 +104,9 @@ var meaning = map[string]int{
 	"NoCredentialProviders":          noKeys,
 }
 
-var azureCode = regexp.MustCompile(`ERROR CODE: (\w+)`)
+// printedCode finds the code in what Azure's and S3's drivers print into errors of
+// their own.
+var printedCode = regexp.MustCompile(`(?:ERROR CODE: |Code: ")(\w+)`)
 
 // unwrapStorage gets at the storage's own code, if it sent one, and at what lies below
 // the drivers' wrappings, which know no Unwrap.
@@ -126,8 +131,8 @@ func unwrapStorage(err error) (code string, cause error) {
 		}
 		cause = aws.OrigErr()
 	}
-	if m := azureCode.FindStringSubmatch(cause.Error()); code == "" && m != nil {
-		code = m[1] // the driver prints some into its own errors
+	if m := printedCode.FindStringSubmatch(cause.Error()); code == "" && m != nil {
+		code = m[1]
 	}
 	return code, cause
 }
