@@ -67,13 +67,14 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 	err = t.Execute(&text, struct {
 		Env
 		Driver, Cert, Key string
+		Remote            bool // clients need not reach the storage
 		TLS, HTTP2        bool
 		Users, Realm      string // htpasswd; "" where distribution's is not asked
 		Token             bool
 		Auth              spec.Auth
 		RootCA, JWKS      string // as the registry sees them
 	}{
-		Env: env, Driver: s.Storage.Driver, HTTP2: s.HTTP2, TLS: s.EndpointTLS(),
+		Env: env, Driver: s.Storage.Driver, Remote: s.Storage.Remote(), HTTP2: s.HTTP2, TLS: s.EndpointTLS(),
 		Cert:  path.Join(env.Serve, "tls", "current", "crt"),
 		Key:   path.Join(env.Serve, "tls", "current", "key"),
 		Users: users, Realm: realm, Token: s.Auth.Foreign(), Auth: s.Auth,
@@ -87,7 +88,7 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 		return nil, fmt.Errorf("config.yml.tmpl: %w", err)
 	}
 	unquote(&doc)
-	return &doc, nil
+	return &doc, layStorage(doc.Content[0], s.Storage, env)
 }
 
 // quote makes a YAML scalar of any text: JSON's strings are YAML's.

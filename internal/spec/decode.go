@@ -69,7 +69,7 @@ func (r *reader) value(n *yaml.Node, into reflect.Value, path string) error {
 		return r.list(n, into, path)
 	case reflect.Map:
 		if n.Kind != yaml.MappingNode {
-			return wrong("distribution's own keys below it", "for example config: {log: {level: debug}}")
+			return wrong("distribution's own keys below it", "for example "+example(path))
 		}
 		if config := plainValue(n).(map[string]any); len(config) > 0 {
 			into.Set(reflect.ValueOf(config))
@@ -180,6 +180,10 @@ func example(path string) string {
 	switch path {
 	case "storage":
 		return "storage: {driver: filesystem}"
+	case "storage.options":
+		return "storage: {driver: s3, options: {bucket: images, region: eu-central-1}}"
+	case "config":
+		return "config: {log: {level: debug}}"
 	case "auth":
 		return "auth: {mode: htpasswd}"
 	case "proxy":

@@ -43,7 +43,7 @@ func flagOf(key string) string {
 		"proxy.kind": "proxy", "proxy.image": "proxy-image", "proxy.authAt": "auth-at",
 		"auth.tokenServer": "token-server", "auth.tokenRealm": "token-realm", "auth.tokenService": "token-service",
 		"auth.tokenIssuer": "token-issuer", "auth.tokenRootCA": "token-root-ca", "auth.tokenJWKS": "token-jwks",
-		"storage.driver": "storage", "storage.volume": "data-volume",
+		"storage.driver": "storage", "storage.volume": "data-volume", "storage.options": "storage-opt",
 	}
 	if flag, ok := flags[key]; ok {
 		return flag

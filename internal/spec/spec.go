@@ -97,8 +97,11 @@ func (a Auth) RealmOrDefault() string {
 
 // Storage says where the images are kept.
 type Storage struct {
-	Driver string `yaml:"driver"`           // filesystem or inmemory
+	Driver string `yaml:"driver"`           // filesystem, s3, azure, gcs, oss, swift or inmemory
 	Volume string `yaml:"volume,omitempty"` // a named Docker volume instead of DIR/data
+	// Options are the driver's parameters in distribution's own names, none of them
+	// secret.
+	Options map[string]any `yaml:"options,omitempty"`
 }
 
 // Values that fields take.
@@ -124,6 +127,11 @@ const (
 
 	StorageFilesystem = "filesystem"
 	StorageInMemory   = "inmemory"
+	StorageS3         = "s3"
+	StorageAzure      = "azure"
+	StorageGCS        = "gcs"
+	StorageOSS        = "oss"   // a preset over s3
+	StorageSwift      = "swift" // a preset over s3
 
 	Version     = 1 // the schema of regctl.yaml that this package reads and writes
 	DefaultName = "registry"
