@@ -5,6 +5,8 @@
 // It does no I/O and never looks at REGISTRY_* variables.
 package distconfig
 
+import "github.com/regctl/regctl/internal/parameters"
+
 // Flavour is a registry program; their configuration schemas differ.
 type Flavour string
 
@@ -24,4 +26,6 @@ type Env struct {
 	Addr       string // what to listen on: HOST:PORT or :PORT, or the path of a unix socket
 	HTTPSecret string // signs upload state; "" renders none
 	Flavour    Flavour
+	// Secrets are the storage driver's secret parameters, where it has any.
+	Secrets []parameters.Parameter
 }
