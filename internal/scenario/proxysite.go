@@ -70,7 +70,6 @@ func (p *pair) take(ops []host.Op) {
 type frontSite struct {
 	spec  spec.Spec
 	place Place
-	steps []step.Step
 }
 
 // siteSteps are none with --no-start: a site with nothing behind it only disturbs.
