@@ -32,10 +32,14 @@ func (r *Registry) Due(ctx context.Context) (acme.DueDate, error) {
 	return acme.Due(ctx, acme.Options{Directory: directoryOf(r.Spec.TLS), CA: ca, Say: func(string) {}}, crt)
 }
 
-// publicCA reports whether clients trust the registry as they trust the rest of the
+// PublicCA reports whether clients trust the registry as they trust the rest of the
 // internet. A CA in certs is then that of a former mode.
-func (r *Registry) publicCA() bool {
-	return r.Spec.TLS.Mode == spec.TLSLetsEncrypt && r.Spec.TLS.CACert == ""
+func (r *Registry) PublicCA() bool {
+	switch r.Spec.TLS.Mode {
+	case spec.TLSLetsEncrypt, spec.TLSFiles:
+		return r.Spec.TLS.CACert == ""
+	}
+	return false
 }
 
 // acmeCA is our copy of --acme-ca, nil without one.

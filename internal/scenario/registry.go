@@ -187,6 +187,9 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 				return step.Planned{}, err
 			}
 		}
+		if err := r.succession(&p); err != nil {
+			return step.Planned{}, err
+		}
 		if r.NoStart {
 			p.Runtime = nil
 		}
