@@ -109,6 +109,9 @@ func (o ordered) options(seen host.Facts, files map[string][]byte, names []strin
 		}
 	case acme.DNS01:
 		options.Challenge.DNS.Provider = t.DNSProvider
+		if t.DNSResolver != "" {
+			options.Challenge.DNS.Resolvers = []string{t.DNSResolver}
+		}
 		options.Challenge.DNS.Credentials, err = dnsprovider.Parse(t.DNSCredentialsFile, files["--dns-credentials-file"])
 	}
 	return options, firstError(err, acme.Check(options))

@@ -58,7 +58,15 @@ func (r *Registry) orderAgain(ctx context.Context, p Place, force bool) ordered 
 	return o
 }
 
-// RehearseOrder orders from Let's Encrypt's staging directory what a renewal would
+// stagingOf is the directory of the same CA for trying things out; "" where it has none.
+func stagingOf(t spec.TLS) string {
+	if t.ACMEServer == "" || t.ACMEServer == acme.LetsEncrypt {
+		return acme.LetsEncryptStaging
+	}
+	return t.ACMEStaging
+}
+
+// RehearseOrder orders from the CA's staging directory what a renewal would
 // order, and keeps nothing. ok is false where the CA has no such directory, and
 // nothing was asked; what says what would be ordered.
 func (r *Registry) RehearseOrder(ctx context.Context) (what string, info pki.Info, ok bool, err error) {
@@ -77,10 +85,11 @@ func (r *Registry) RehearseOrder(ctx context.Context) (what string, info pki.Inf
 		files[f.flag] = seen[f.copy].Data
 	}
 	options, err := o.options(seen, files, names)
-	if err != nil || r.Spec.TLS.ACMEServer != "" && r.Spec.TLS.ACMEServer != acme.LetsEncrypt {
+	staging := stagingOf(r.Spec.TLS)
+	if err != nil || staging == "" {
 		return what, info, false, err
 	}
-	options.Directory, options.Replaces = acme.LetsEncryptStaging, nil
+	options.Directory, options.Replaces = staging, nil
 	options.Challenge = o.answering(ctx, options.Challenge)
 	if err := o.preflight(ctx, options); err != nil {
 		return what, info, false, err
