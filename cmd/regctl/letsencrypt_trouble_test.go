@@ -213,3 +213,46 @@ done
 	write(t, filepath.Join(a.dir, "secrets", "dns-credentials"), "EXEC_PATH="+script+"\nZONE='the zone'\n")
 	a.refuses(t, "the zone says no to present _acme-challenge.", "cert", "renew", "--force")
 }
+
+// TestLetsEncryptBegunAgain has a first init fail after the CA gave it an account, and
+// then after it gave a certificate: the next one goes on with both.
+func TestLetsEncryptBegunAgain(t *testing.T) {
+	ca := testpebble.New(t, testpebble.Options{Blocked: []string{"blocked.test"}})
+	a := newACME(t, newRun(t, build(t), "acme-again"), ca, "--runtime", "process")
+	a.args = append(a.args, a.http01()...)
+	a.refuses(t, "blocked.test", append(a.args, "--host", "blocked.test")...)
+	kept := func(name string) bool {
+		info, err := os.Stat(filepath.Join(a.dir, "secrets", name))
+		return err == nil && info.Mode().Perm() == 0o600
+	}
+	if !kept("acme") || kept("acme-ordered") {
+		t.Error("not the account alone was kept, 0600")
+	}
+	a.must(t, "destroy", "--yes")
+	if _, err := os.Stat(a.dir); !os.IsNotExist(err) {
+		t.Errorf("destroy left %s: %v", a.dir, err)
+	}
+
+	a.refuses(t, "blocked.test", append(a.args, "--host", "blocked.test")...)
+	account := a.account(t)
+	foreign := newBrought(t)
+	a.refuses(t, "does not lead to", append(a.args, "--ca-cert", foreign.ca)...)
+	if a.account(t) != account || !kept("acme-ordered") {
+		t.Errorf("account %s, then %s; the certificate is kept: %v", account, a.account(t), kept("acme-ordered"))
+	}
+	a.must(t, a.args...)
+	a.asCertbot(t, a.leaf(t))
+	if issued := strings.Count(ca.Log(), "Issued certificate"); issued != 1 || a.account(t) != account {
+		t.Errorf("%d certificates were issued, want 1; account %s, then %s", issued, account, a.account(t))
+	}
+	if _, err := os.Stat(filepath.Join(a.dir, "secrets", "acme-ordered")); !os.IsNotExist(err) {
+		t.Errorf("what was put to use is still kept: %v", err)
+	}
+	if out := a.must(t, "plan"); !strings.Contains(out, "nothing to do") {
+		t.Errorf("plan after init:\n%s", out)
+	}
+	a.must(t, "destroy", "--yes")
+	if _, err := os.Stat(a.dir); !os.IsNotExist(err) {
+		t.Errorf("destroy left %s: %v", a.dir, err)
+	}
+}

@@ -103,7 +103,7 @@ func (r *Registry) carryOut(ctx context.Context, planned step.Planned, before st
 	if errors.Is(err, engine.ErrImageGone) {
 		err = planGone{err}
 	}
-	if err == nil || retain {
+	if err == nil || retain && len(receipts) > 0 {
 		return err
 	}
 	if r.Progress != nil && len(receipts) > 0 {
@@ -116,7 +116,7 @@ func (r *Registry) carryOut(ctx context.Context, planned step.Planned, before st
 	}
 	before.Batch = r.state.Batch
 	r.state = before
-	return errors.Join(err, r.forget())
+	return errors.Join(err, r.keepOrder(patient), r.forget())
 }
 
 // withLogs has the folder of logs, where receipts made it, go with what the registry

@@ -45,6 +45,8 @@ type Place struct {
 	// replaced. Succeeds says that another takes its place, KeepOld that clients trust
 	// the old one until they have been told.
 	Unforced, Succeeds, KeepOld bool
+	// Learnt, when set, is told what came of an order.
+	Learnt *learnt
 	// Trusting are the hosts that trust the registry's own CA.
 	Trusting []string
 	// Users is what the file of users should become; nil leaves one that is there.
