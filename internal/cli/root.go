@@ -53,6 +53,7 @@ the environment, the environment over a file.`,
 		newInit(a), newPlan(a), newApply(a),
 		newCert(a), newStatus(a), newStart(a), newStop(a), newRestart(a), newLogs(a), newDestroy(a),
 		newUser(a),
+		newBackup(a), newRestore(a),
 		newTrustClients(a), newUntrustClients(a), newClients(a),
 		newConfig(a), newServe(a), newProbe(a), newVersion(a), newCompletion(a), newMan(a),
 	)
