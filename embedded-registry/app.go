@@ -3,6 +3,7 @@ package embeddedregistry
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"slices"
 	"sync/atomic"
@@ -65,11 +66,19 @@ func (a *apps) renew() error {
 	if err != nil {
 		return err
 	}
-	return a.current.Swap(next).Shutdown()
+	if old := a.current.Swap(next); old != a.App {
+		return old.Shutdown()
+	}
+	return nil // the first goes on checking the health
 }
 
 // Shutdown is for when no request is left.
-func (a *apps) Shutdown() error { return a.current.Load().Shutdown() }
+func (a *apps) Shutdown() error {
+	if now := a.current.Load(); now != a.App {
+		return errors.Join(now.Shutdown(), a.App.Shutdown())
+	}
+	return a.App.Shutdown()
+}
 
 // newApp turns the panics by which NewApp reports a bad configuration into errors.
 func newApp(ctx context.Context, config *configuration.Configuration) (app *handlers.App, err error) {

@@ -12,17 +12,16 @@ import (
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/distribution/distribution/v3/registry/storage/driver/factory"
 	"github.com/sirupsen/logrus"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/regctl/regctl/internal/fault"
 )
 
 // CollectOptions say what garbage is collected, and where.
 type CollectOptions struct {
-	// ConfigPath and Rewrite are those of Options.
+	// ConfigPath is distribution's config.yml, which says where the images are.
 	ConfigPath string
-	Rewrite    func(path string) string
-	// Data is where the images are, if they are not where the configuration says: those
-	// of a container that we are not in. Rewrite is applied to it. "" is as configured.
+	// Data is the folder with the images, if not "": ConfigPath is not looked at then.
 	Data string
 	// Untagged has manifests removed too that no tag and no other manifest leads to.
 	Untagged bool
@@ -44,23 +43,13 @@ type Collected struct {
 // blobs, and another Collect finishes. A dry run goes the same way and counts the
 // same things.
 func Collect(ctx context.Context, o CollectOptions) (Collected, error) {
-	config, _, err := load(Options{ConfigPath: o.ConfigPath, Rewrite: o.Rewrite})
+	kind, parameters, err := o.storage()
 	if err != nil {
 		return Collected{}, err
 	}
-	if _, err := collectable(config); err != nil {
-		return Collected{}, err
-	}
-	if files, ok := config.Storage["filesystem"]; ok && o.Data != "" {
-		files["rootdirectory"] = o.Data
-		if o.Rewrite != nil {
-			files["rootdirectory"] = o.Rewrite(o.Data)
-		}
-	}
-	logrus.SetLevel(logrus.ErrorLevel) // it has a line for each thing removed
-	logrus.SetOutput(io.Discard)
+	logrus.SetOutput(io.Discard) // it has a line for each thing removed
 	defer leaveLog()
-	driver, err := factory.Create(ctx, config.Storage.Type(), config.Storage.Parameters())
+	driver, err := factory.Create(ctx, kind, parameters)
 	if err != nil {
 		return Collected{}, err
 	}
@@ -77,22 +66,39 @@ func Collect(ctx context.Context, o CollectOptions) (Collected, error) {
 	return t.found, err
 }
 
-// CheckCollect refuses a configuration whose garbage Collect cannot collect. It reports
-// whether the registry must not run meanwhile: one that fetches from another writes
-// when it is read.
-func CheckCollect(configYAML []byte) (stop bool, err error) {
-	config, err := parse(configYAML)
-	if err != nil {
-		return false, err
+func (o CollectOptions) storage() (kind string, parameters configuration.Parameters, err error) {
+	if o.Data != "" {
+		return "filesystem", configuration.Parameters{"rootdirectory": o.Data}, nil
 	}
-	return collectable(config)
+	config, _, err := load(Options{ConfigPath: o.ConfigPath})
+	if err != nil {
+		return "", nil, err
+	}
+	return config.Storage.Type(), config.Storage.Parameters(), nil
 }
 
-func collectable(config *configuration.Configuration) (stop bool, err error) {
-	switch kind := config.Storage.Type(); {
-	case kind == "inmemory":
+// CheckCollect refuses a configuration, of a stock image too, whose garbage Collect
+// cannot collect. It reports whether the registry must not run meanwhile: one that
+// fetches from another writes when it is read.
+func CheckCollect(configYAML []byte) (stop bool, err error) {
+	var config struct {
+		Storage struct {
+			InMemory any `yaml:"inmemory"`
+			Cache    struct {
+				BlobDescriptor string `yaml:"blobdescriptor"`
+			} `yaml:"cache"`
+		} `yaml:"storage"`
+		Proxy struct {
+			RemoteURL string `yaml:"remoteurl"`
+		} `yaml:"proxy"`
+	}
+	if err := yaml.Unmarshal(configYAML, &config); err != nil {
+		return false, fault.Usage("regctl config validate FILE names the line", "%w", err)
+	}
+	switch {
+	case config.Storage.InMemory != nil:
 		return false, fault.Usage("a restart empties it", "storage inmemory is gone with the process: there is no garbage to collect")
-	case config.Storage["cache"]["blobdescriptor"] == "redis":
+	case strings.EqualFold(config.Storage.Cache.BlobDescriptor, "redis"):
 		return false, fault.Usage("set storage.cache.blobdescriptor to inmemory", "with storage.cache in Redis, blobs that were removed would still count as there")
 	}
 	return config.Proxy.RemoteURL != "", nil

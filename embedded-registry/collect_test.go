@@ -218,7 +218,7 @@ func TestCollectKeepsAnIndexWhole(t *testing.T) {
 // A blob that was collected is not said to be there, although the registry had it in
 // mind: a push that counts on it is refused, and never ends in a manifest without it.
 func TestCollectedBlobsAreForgotten(t *testing.T) {
-	s := serve(t, plain)
+	s := serve(t, plain+"health: {storagedriver: {enabled: true, interval: 5ms, threshold: 1}}\n")
 	img := image(t)
 	for _, l := range must(img.Layers()) {
 		if err := remote.WriteLayer(refOf(t, s, "a/app:1").Context(), l); err != nil {
@@ -229,6 +229,7 @@ func TestCollectedBlobsAreForgotten(t *testing.T) {
 	if got := do(t, http.DefaultClient, "HEAD", layer); got.status != http.StatusOK {
 		t.Fatalf("before: %d", got.status)
 	}
+	collected(t, s, false)
 	collected(t, s, false)
 	if got := do(t, http.DefaultClient, "HEAD", layer); got.status != http.StatusNotFound {
 		t.Errorf("after: %d", got.status)

@@ -38,6 +38,7 @@ func TestScripts(t *testing.T) {
 			"kill9":      kill9,
 			"listing":    listing,
 			"oneerror":   oneError,
+			"overtag":    overtag,
 			"onejson":    oneJSON,
 			"pid":        pidFile,
 			"loopid":     loopID,

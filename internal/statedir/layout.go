@@ -43,6 +43,9 @@ func (d Dir) Htpasswd() string { return d.Join("serve", "htpasswd") }
 // there for the length of a run.
 func (d Dir) Canary() string { return d.Join("serve", "ctl", "canary") }
 
+// Readonly has the registry refuse writes while it is there.
+func (d Dir) Readonly() string { return d.Join("serve", "ctl", "readonly") }
+
 // ServeTLS holds a folder per generation, and the symlink current.
 func (d Dir) ServeTLS() string { return d.Join("serve", "tls") }
 
