@@ -29,11 +29,39 @@ var anyCertificate = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVe
 // becomes garbage.
 func overtag(ts *testscript.TestScript, _ bool, args []string) {
 	tag, _, _ := strings.Cut(ts.ReadFile(args[0]), "\n")
+	ts.Check(pushAnother(tag))
+}
+
+func pushAnother(tag string) error {
 	ref, err := name.ParseReference(tag, name.Insecure)
-	ts.Check(err)
+	if err != nil {
+		return err
+	}
 	img, err := random.Image(1000, 1)
-	ts.Check(err)
-	ts.Check(remote.Write(ref, img, remote.WithTransport(anyCertificate)))
+	if err != nil {
+		return err
+	}
+	return remote.Write(ref, img, remote.WithTransport(anyCertificate))
+}
+
+// stockCollects has a stock registry stopped for gc, and started again.
+func (r *run) stockCollects(t *testing.T) {
+	t.Helper()
+	lost, kept := r.pushed(t, ""), r.pushed(t, "")
+	if err := pushAnother(lost.ref); err != nil {
+		t.Fatal(err)
+	}
+	before := r.started(t, "")
+	if said := r.must(t, "gc", "--dry-run", "--untagged"); !strings.Contains(said, "1 manifest,") || r.started(t, "") != before {
+		t.Errorf("dry run:\n%s", said)
+	}
+	if said := r.must(t, "gc", "--yes", "--untagged"); !strings.Contains(said, "1 manifest,") || !strings.Contains(said, "stopping") {
+		t.Errorf("gc:\n%s", said)
+	}
+	if after := r.started(t, ""); after.id != before.id || after.at == before.at {
+		t.Errorf("%v became %v, want the same container started again", before, after)
+	}
+	r.pulled(t, "", kept)
 }
 
 // upload is a PATCH that lasts until it is ended.
@@ -189,7 +217,20 @@ func TestPushesWhileGC(t *testing.T) {
 			}
 		})
 	}
-	for range 4 {
+	ended := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(accepted) + refused
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.Now().Add(30 * time.Second)
+	for round := range 4 {
+		for ; ended() < 4*(round+1); <-tick.C {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d pushes ended in 30 s", ended())
+			}
+		}
 		r.must(t, "gc", "--yes", "--untagged")
 	}
 	close(stop)
@@ -211,7 +252,7 @@ func pushRandom(ref name.Reference) error {
 	if err != nil {
 		return err
 	}
-	return remote.Write(ref, img)
+	return remote.Write(ref, img, remote.WithRetryBackoff(remote.Backoff{Duration: 20 * time.Millisecond, Factor: 1, Steps: 5}))
 }
 
 func pullWhole(ref name.Reference) error {
