@@ -51,6 +51,9 @@ func (r *Registry) refresh(ctx context.Context) error {
 	if !bytes.Equal(now, r.file) {
 		return fault.Fail("run the same command again", "%s: %w", r.Dir.Spec(), ErrChanged)
 	}
+	if err := clearReadonly(r.Dir); err != nil {
+		return err
+	}
 	if r.site != nil {
 		if _, err := statedir.Recover(ctx, r.Dir, r.site.host); err != nil {
 			return err

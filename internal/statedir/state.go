@@ -51,6 +51,8 @@ type State struct {
 	Renewal *Renewal `json:"renewal,omitempty"`
 	// Rotation is the replacement of the CA, or of TLS, that is under way; nil when there is none.
 	Rotation *Rotation `json:"rotation,omitempty"`
+	// Restored is the SHA-256 of the archive that the registry came from; "" of others.
+	Restored string `json:"restored,omitempty"`
 	// Receipts lead back to the machine as it was before the registry.
 	Receipts []host.Receipt `json:"receipts,omitempty"`
 	// Batch is the last journal that went into Receipts.
@@ -100,6 +102,11 @@ func LoadState(d Dir) (State, error) {
 	if err != nil {
 		return State{}, readFault(d.State(), err)
 	}
+	return ParseState(d, data)
+}
+
+// ParseState reads what was in d's state file.
+func ParseState(d Dir, data []byte) (State, error) {
 	var version struct {
 		SchemaVersion int `json:"schemaVersion"`
 	}
