@@ -19,9 +19,10 @@ import (
 
 // newHandler puts around the app what NewRegistry would: a 200 for "/", health,
 // panics and the access log. None of it wraps the ResponseWriter but the access log.
-func newHandler(app *handlers.App, gate *gate, ctl string, log io.Writer) (http.Handler, error) {
+// inner is the app, or what stands before it.
+func newHandler(app *handlers.App, inner http.Handler, gate *gate, ctl string, log io.Writer) (http.Handler, error) {
 	config := app.Config
-	h := alive(gate.guard(batched(wideUploads(app))))
+	h := alive(gate.guard(batched(wideUploads(inner))))
 	if ctl != "" {
 		canary, err := newCanary(ctl, config, gate)
 		if err != nil {

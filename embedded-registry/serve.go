@@ -80,18 +80,22 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	app, err := newApp(ctx, config)
+	mirror, app, err := newMirror(ctx, config)
 	if err != nil {
 		return err
 	}
-	handler, err := newHandler(app, newGate(accounts, config), ctlOf(o.ConfigPath), logOut)
+	shutdown, inner := app.Shutdown, http.Handler(app)
+	if mirror != nil {
+		shutdown, inner = mirror.shutdown, mirror
+	}
+	handler, err := newHandler(app, inner, newGate(accounts, config), ctlOf(o.ConfigPath), logOut)
 	if err != nil {
-		return errors.Join(err, app.Shutdown())
+		return errors.Join(err, shutdown())
 	}
 	ln := o.Listener
 	if ln == nil {
 		if ln, err = listen(ctx, config.HTTP.Net, config.HTTP.Addr); err != nil {
-			return errors.Join(err, app.Shutdown())
+			return errors.Join(err, shutdown())
 		}
 	}
 	server := &http.Server{
@@ -104,7 +108,7 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	err = run(ctx, server, ln, drainTimeout(config), o.Ready)
 	// App.Shutdown does not wait for requests, so it comes after the drain.
-	return errors.Join(err, app.Shutdown())
+	return errors.Join(err, shutdown())
 }
 
 // run serves ln until ctx is done or serving fails, and drains.
