@@ -2,12 +2,15 @@ package embeddedregistry
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -251,3 +254,23 @@ func (u *unlessMissing) ReadFrom(from io.Reader) (int64, error) {
 
 // Unwrap is for http.ResponseController.
 func (u *unlessMissing) Unwrap() http.ResponseWriter { return u.ResponseWriter }
+
+// trustUpstream has this process trust a CA beside the system's. Distribution asks
+// an upstream by way of http.DefaultTransport and has no setting for it.
+func trustUpstream(path string) error {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return fault.Usage("give a CA certificate in PEM", "%s: holds no certificate", path)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	http.DefaultTransport = transport
+	return nil
+}

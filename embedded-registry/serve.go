@@ -6,10 +6,10 @@
 // health) is done here; keys.go says key by key who honours it, and a key that
 // nobody here honours is refused by name.
 //
-// Four things belong to the process and not to one Serve: distribution logs to
+// Five things belong to the process and not to one Serve: distribution logs to
 // logrus' standard logger, which Serve sets up from log.* (the last Serve wins; when
 // any of them returns, output is stderr again); GOGC, see tuneGC; GOMAXPROCS, see
-// bcryptSlots; and the two middlewares that quiet.go and disk.go register. Serve may
+// bcryptSlots; whom http.DefaultTransport trusts, see trustUpstream; and the two middlewares that quiet.go and disk.go register. Serve may
 // run again, or twice at once. Neither the REGISTRY_* variables nor OTEL_* nor
 // systemd's LISTEN_FDS change anything.
 package embeddedregistry
@@ -79,6 +79,11 @@ func Serve(ctx context.Context, o Options) error {
 	accounts, err := newAccounts(config, o.ConfigPath, extra)
 	if err != nil {
 		return err
+	}
+	if extra.MirrorCA != "" {
+		if err := trustUpstream(filepath.Join(filepath.Dir(o.ConfigPath), extra.MirrorCA)); err != nil {
+			return err
+		}
 	}
 	mirror, app, err := newMirror(ctx, config)
 	if err != nil {

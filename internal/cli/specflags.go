@@ -26,6 +26,7 @@ type specFlags struct {
 	http2                     bool
 	acme                      acmeFlags
 	auth                      authFlags
+	mirror                    mirrorFlags
 }
 
 func (s *specFlags) register(cmd *cobra.Command) {
@@ -46,6 +47,8 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	s.acme.register(cmd)
 
 	s.auth.register(cmd)
+
+	s.mirror.register(cmd)
 
 	f.StringVar(&s.storage, "storage", d.Storage.Driver, "filesystem or inmemory (for tests: gone when the registry stops)")
 	f.StringVar(&s.volume, "data-volume", "", "keep the images in this named Docker volume instead of DIR/data")
@@ -110,6 +113,7 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 		out.HTTP2 = s.http2
 	}
 	s.auth.over(given, &out)
+	s.mirror.over(given, &out)
 	return out, s.setOver(&out)
 }
 

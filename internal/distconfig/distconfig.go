@@ -22,5 +22,7 @@ type Env struct {
 	Data       string // the images, for filesystem storage
 	Addr       string // what to listen on: HOST:PORT or :PORT
 	HTTPSecret string // signs upload state; "" renders none
-	Flavour    Flavour
+	// MirrorPassword opens a mirror's upstream.
+	MirrorPassword string
+	Flavour        Flavour
 }

@@ -61,16 +61,21 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 	if s.Auth.Mode == spec.AuthHtpasswd && env.Flavour != Embedded {
 		users, realm = path.Join(env.Serve, "htpasswd"), s.Auth.RealmOrDefault()
 	}
+	mirror, err := proxyOf(s, env)
+	if err != nil {
+		return nil, err
+	}
 	err = t.Execute(&text, struct {
 		Env
 		Driver, Cert, Key string
 		TLS, HTTP2        bool
 		Users, Realm      string // htpasswd; "" where distribution's is not asked
+		Mirror            *proxy
 	}{
 		Env: env, Driver: s.Storage.Driver, HTTP2: s.HTTP2, TLS: s.TLS.Mode != spec.TLSNone,
 		Cert:  path.Join(env.Serve, "tls", "current", "crt"),
 		Key:   path.Join(env.Serve, "tls", "current", "key"),
-		Users: users, Realm: realm,
+		Users: users, Realm: realm, Mirror: mirror,
 	})
 	if err != nil {
 		return nil, err

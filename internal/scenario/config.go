@@ -27,7 +27,9 @@ func (c config) Name() string { return "config.yml" }
 func (c config) secretRef() host.Ref { return fileRef(c.place.Dir.Join("secrets", "http")) }
 func (c config) configRef() host.Ref { return fileRef(c.place.Dir.ServeConfig()) }
 
-func (c config) Reads() []host.Ref { return []host.Ref{c.secretRef(), c.configRef()} }
+func (c config) Reads() []host.Ref {
+	return append(mirrorPasswordReads(c.spec, c.place), c.secretRef(), c.configRef())
+}
 
 func (c config) Plan(seen host.Facts) (step.Change, error) {
 	known := seen[c.secretRef()]
@@ -63,7 +65,11 @@ func (c config) withNewSecret(seen host.Facts) ([]host.Op, error) {
 
 // planConfig compares config.yml with what it should hold for a given secret.
 func (c config) planConfig(seen host.Facts, httpSecret string) (step.Change, error) {
-	want, err := Render(c.spec, c.place, httpSecret)
+	password, err := mirrorPassword(c.spec, c.place, seen)
+	if err != nil {
+		return step.Change{}, err
+	}
+	want, err := Render(c.spec, c.place, renderSecrets{http: httpSecret, mirror: password})
 	if err != nil {
 		return step.Change{}, err
 	}
@@ -73,10 +79,13 @@ func (c config) planConfig(seen host.Facts, httpSecret string) (step.Change, err
 	}.Plan(seen)
 }
 
+// renderSecrets are what config.yml holds and regctl.yaml does not.
+type renderSecrets struct{ http, mirror string }
+
 // Render gives config.yml as the registry at p would read it.
-func Render(s spec.Spec, p Place, httpSecret string) ([]byte, error) {
+func Render(s spec.Spec, p Place, secrets renderSecrets) ([]byte, error) {
 	data, err := distconfig.Render(s, distconfig.Env{
-		Serve: p.ServeAt, Data: p.DataAt, Addr: p.Addr, HTTPSecret: httpSecret, Flavour: p.Flavour,
+		Serve: p.ServeAt, Data: p.DataAt, Addr: p.Addr, HTTPSecret: secrets.http, MirrorPassword: secrets.mirror, Flavour: p.Flavour,
 	})
 	if err != nil {
 		return nil, err

@@ -216,7 +216,7 @@ func (r *Registry) RenderConfig(s spec.Spec) ([]byte, error) {
 		place = dockerPlace(r.Dir)
 		place.Flavour = flavourOf(s.Image)
 	}
-	return Render(s, place, strings.TrimSpace(string(http)))
+	return Render(s, place, renderSecrets{http: strings.TrimSpace(string(http)), mirror: r.shownMirrorPassword(s)})
 }
 
 // Logs copies what the registry logged to w: the last tail lines (all when

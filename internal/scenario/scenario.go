@@ -88,7 +88,7 @@ func specFile(p Place) []step.Step {
 // configuration is what the registry reads: config.yml, what distribution has no
 // key for, and the link by which people find the first.
 func configuration(s spec.Spec, p Place) []step.Step {
-	return join(accounts(s, p), []step.Step{
+	return join(accounts(s, p), mirrored(s, p), []step.Step{
 		config{spec: s, place: p},
 		serveExtra(s, p),
 		step.MakeLink{Path: p.Dir.Join("config.yml"), Target: "serve/config.yml"},

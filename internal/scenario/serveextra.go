@@ -17,6 +17,8 @@ import (
 type extraFile struct {
 	HTTP2 bool       `yaml:"http2"`
 	Auth  *extraAuth `yaml:"auth,omitempty"`
+	// MirrorCA is the file beside it with the CA of a mirror's upstream.
+	MirrorCA string `yaml:"mirrorCA,omitempty"`
 }
 
 type extraAuth struct {
@@ -51,6 +53,9 @@ func (e extraStep) Plan(seen host.Facts) (step.Change, error) {
 	var old extraFile
 	_ = yaml.Unmarshal(seen[e.ref()].Data, &old) // a damaged one is written anew
 	want := extraFile{HTTP2: e.spec.HTTP2}
+	if e.spec.Mirror.CACert != "" {
+		want.MirrorCA = mirrorCA
+	}
 	if e.spec.Auth.Mode == spec.AuthHtpasswd && e.spec.Image == "" {
 		want.Auth = &extraAuth{Realm: e.spec.Auth.RealmOrDefault(), DockerGateway: e.spec.Runtime == spec.RuntimeDocker}
 		if old.Auth != nil {

@@ -105,7 +105,7 @@ func unknownHint(key, path string, known []string) string {
 	if path == "auth" && (key == "token" || key == "silly" || key == AuthHtpasswd) {
 		return "write auth: {mode: htpasswd}; distribution's own keys go under config: config.auth." + key
 	}
-	for _, section := range []string{"", "tls", "auth", "storage"} {
+	for _, section := range []string{"", "tls", "auth", "storage", "mirror"} {
 		if _, ok := sectionFields(section).index[key]; ok && section != path {
 			return "did you mean " + join(section, key) + "?"
 		}
@@ -141,6 +141,8 @@ func sectionFields(section string) fields {
 		return fieldsOf(reflect.TypeFor[Auth]())
 	case "storage":
 		return fieldsOf(reflect.TypeFor[Storage]())
+	case "mirror":
+		return fieldsOf(reflect.TypeFor[Mirror]())
 	}
 	return fields{}
 }
@@ -151,6 +153,8 @@ func example(path string) string {
 		return "storage: {driver: filesystem}"
 	case "auth":
 		return "auth: {mode: htpasswd}"
+	case "mirror":
+		return "mirror: {of: docker.io}"
 	}
 	return "tls: {mode: selfsigned}"
 }

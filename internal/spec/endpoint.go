@@ -77,5 +77,5 @@ func (s Spec) Warnings() []string {
 	if s.Storage.Driver == StorageInMemory {
 		warn("inmemory storage: the images are gone when the registry stops")
 	}
-	return all
+	return append(all, s.mirrorWarnings()...)
 }

@@ -33,6 +33,7 @@ func Marshal(s Spec) ([]byte, error) {
 	w.line("\nstorage:")
 	w.key("  driver", s.Storage.Driver, "filesystem, or inmemory for tests")
 	w.optional("  volume", s.Storage.Volume, "images", "a named Docker volume instead of the folder data")
+	w.mirror(s.Mirror)
 	w.line("")
 	if s.Runtime != "" {
 		w.key("runtime", s.Runtime, "docker or process; settled by init")

@@ -13,6 +13,7 @@ type Spec struct {
 	TLS     TLS      `yaml:"tls"`
 	Auth    Auth     `yaml:"auth"`
 	Storage Storage  `yaml:"storage"`
+	Mirror  Mirror   `yaml:"mirror,omitempty"`
 	// Runtime is docker or process; never auto: that is resolved once, by init.
 	Runtime     string   `yaml:"runtime"`
 	Image       string   `yaml:"image,omitempty"`       // a stock registry image instead of the embedded one
