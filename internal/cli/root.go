@@ -54,7 +54,7 @@ the environment, the environment over a file.`,
 		newCert(a), newStatus(a), newStart(a), newStop(a), newRestart(a), newLogs(a), newDestroy(a),
 		newUser(a),
 		newTrustClients(a), newUntrustClients(a), newClients(a),
-		newConfig(a), newServe(a), newProbe(a), newVersion(a), newCompletion(a), newMan(a),
+		newConfig(a), newImage(a), newServe(a), newProbe(a), newVersion(a), newCompletion(a), newMan(a),
 	)
 	return root
 }

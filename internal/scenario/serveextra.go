@@ -52,6 +52,17 @@ func (e extraStep) Reads() []host.Ref { return []host.Ref{e.ref()} }
 func (e extraStep) Plan(seen host.Facts) (step.Change, error) {
 	var old extraFile
 	_ = yaml.Unmarshal(seen[e.ref()].Data, &old) // a damaged one is written anew
+	data, err := e.render(old)
+	if err != nil {
+		return step.Change{}, err
+	}
+	return step.WriteFile{
+		Path: e.ref().Path, Data: data, Mode: 0o600, UID: e.place.UID, GID: e.place.GID, Mask: maskHashes,
+	}.Plan(seen)
+}
+
+// render gives the file's text; old is what it was.
+func (e extraStep) render(old extraFile) ([]byte, error) {
 	want := extraFile{HTTP2: e.spec.HTTP2}
 	if e.spec.Mirror.CACert != "" {
 		want.MirrorCA = mirrorCA
@@ -69,12 +80,8 @@ func (e extraStep) Plan(seen host.Facts) (step.Change, error) {
 	data.WriteString("# What the embedded registry reads beside config.yml; written by regctl.\n")
 	encoder := yaml.NewEncoder(&data)
 	encoder.SetIndent(2)
-	if err := encoder.Encode(want); err != nil {
-		return step.Change{}, err
-	}
-	return step.WriteFile{
-		Path: e.ref().Path, Data: data.Bytes(), Mode: 0o600, UID: e.place.UID, GID: e.place.GID, Mask: maskHashes,
-	}.Plan(seen)
+	err := encoder.Encode(want)
+	return data.Bytes(), err
 }
 
 func unexpired(all []grace, now time.Time) (left []grace) {
