@@ -107,6 +107,9 @@ func (o *initOptions) settle(cmd *cobra.Command, r *scenario.Registry) error {
 	if want.Runtime == "" {
 		want.Runtime = r.PickRuntime()
 	}
+	if want.Image != "" && want.ProxyOnHost() && want.Proxy.Port == 0 {
+		want.Proxy.Port = freePort(cmd.Context(), spec.DefaultPort)
+	}
 	if err := r.Want(want); err != nil {
 		return err
 	}

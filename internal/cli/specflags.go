@@ -26,6 +26,7 @@ type specFlags struct {
 	http2                     bool
 	acme                      acmeFlags
 	auth                      authFlags
+	proxy                     proxyFlags
 	mirror                    mirrorFlags
 }
 
@@ -33,7 +34,7 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	d := spec.Default()
 	f := cmd.Flags()
 	f.StringSliceVar(&s.hosts, "host", nil, "a DNS name or IP address of the registry; repeat it; the first is what clients use (default: this machine's names and addresses)")
-	f.IntVar(&s.port, "port", d.Port, "the port clients use")
+	f.IntVar(&s.port, "port", d.Port, "the port clients use (behind a proxy 443, or 80 with --tls none)")
 	f.StringVar(&s.bind, "bind", "", "listen on this address alone (default: all, IPv4 and IPv6)")
 
 	f.StringVar(&s.tls, "tls", d.TLS.Mode, "selfsigned (a private CA), letsencrypt (an ACME server), files (your own certificate) or none (plain HTTP)")
@@ -48,6 +49,7 @@ func (s *specFlags) register(cmd *cobra.Command) {
 
 	s.auth.register(cmd)
 
+	s.proxy.register(cmd)
 	s.mirror.register(cmd)
 
 	f.StringVar(&s.storage, "storage", d.Storage.Driver, "filesystem or inmemory (for tests: gone when the registry stops)")
@@ -113,6 +115,7 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 		out.HTTP2 = s.http2
 	}
 	s.auth.over(given, &out)
+	s.proxy.over(given, base, &out)
 	s.mirror.over(given, &out)
 	return out, s.setOver(&out)
 }

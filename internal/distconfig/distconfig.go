@@ -20,7 +20,8 @@ const (
 type Env struct {
 	Serve      string // holds tls/current/crt and key
 	Data       string // the images, for filesystem storage
-	Addr       string // what to listen on: HOST:PORT or :PORT
+	Net        string // "unix", or "" for TCP
+	Addr       string // what to listen on: HOST:PORT or :PORT, or the path of a unix socket
 	HTTPSecret string // signs upload state; "" renders none
 	// MirrorPassword opens a mirror's upstream.
 	MirrorPassword string

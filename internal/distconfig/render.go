@@ -58,7 +58,7 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 	var text bytes.Buffer
 	users, realm := "", ""
 	// The embedded registry has it in regctl-serve.yaml, which it watches.
-	if s.Auth.Mode == spec.AuthHtpasswd && env.Flavour != Embedded {
+	if s.Auth.Mode == spec.AuthHtpasswd && !s.ProxyAsks() && env.Flavour != Embedded {
 		users, realm = path.Join(env.Serve, "htpasswd"), s.Auth.RealmOrDefault()
 	}
 	mirror, err := proxyOf(s, env)
@@ -72,7 +72,7 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 		Users, Realm      string // htpasswd; "" where distribution's is not asked
 		Mirror            *proxy
 	}{
-		Env: env, Driver: s.Storage.Driver, HTTP2: s.HTTP2, TLS: s.TLS.Mode != spec.TLSNone,
+		Env: env, Driver: s.Storage.Driver, HTTP2: s.HTTP2, TLS: s.EndpointTLS(),
 		Cert:  path.Join(env.Serve, "tls", "current", "crt"),
 		Key:   path.Join(env.Serve, "tls", "current", "key"),
 		Users: users, Realm: realm, Mirror: mirror,

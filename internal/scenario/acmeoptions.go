@@ -118,8 +118,12 @@ func (o ordered) options(seen host.Facts, files map[string][]byte, names []strin
 	return options, firstError(err, acme.Check(options))
 }
 
-// answering has the registry answer tls-alpn-01 itself where it runs: the port is its.
+// answering has the registry answer tls-alpn-01 itself where it runs: the port is its. So
+// does its proxy with http-01.
 func (o ordered) answering(ctx context.Context, c acme.Challenge) acme.Challenge {
+	if c.Kind == acme.HTTP01 && o.inSite(ctx) {
+		c.Webroot = acmeWebroot(o.spec)
+	}
 	if c.Kind != acme.TLSALPN01 {
 		return c
 	}

@@ -85,7 +85,7 @@ type renderSecrets struct{ http, mirror string }
 // Render gives config.yml as the registry at p would read it.
 func Render(s spec.Spec, p Place, secrets renderSecrets) ([]byte, error) {
 	data, err := distconfig.Render(s, distconfig.Env{
-		Serve: p.ServeAt, Data: p.DataAt, Addr: p.Addr, HTTPSecret: secrets.http, MirrorPassword: secrets.mirror, Flavour: p.Flavour,
+		Serve: p.ServeAt, Data: p.DataAt, Net: p.Net, Addr: p.Addr, HTTPSecret: secrets.http, MirrorPassword: secrets.mirror, Flavour: p.Flavour,
 	})
 	if err != nil {
 		return nil, err

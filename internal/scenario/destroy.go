@@ -15,6 +15,7 @@ import (
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/proxy"
 	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/statedir"
 	"github.com/regctl/regctl/internal/step"
@@ -139,6 +140,7 @@ func (r *Registry) Destroy(ctx context.Context, keepData bool) (kept []string, e
 		switch plain := receipt.Kind == host.File || receipt.Kind == host.Dir || receipt.Kind == host.Link; {
 		case keepData && r.holdsData(receipt):
 			data = append(data, receipt)
+		case receipt.Kind == proxy.KindServer && othersServed(ctx, receipt.Path):
 		case plain:
 			files = append(files, receipt)
 		default:

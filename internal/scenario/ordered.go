@@ -110,8 +110,12 @@ func (o ordered) why(seen host.Facts, crt, key []byte, names []string) string {
 }
 
 // order gets the certificate, and returns the ops that put it in place.
-func (o ordered) order(ctx context.Context, seen host.Facts, options acme.Options, files map[string][]byte) ([]host.Op, error) {
-	options.Challenge = o.answering(ctx, options.Challenge)
+func (o ordered) order(ctx context.Context, seen host.Facts, options acme.Options, files map[string][]byte) (made []host.Op, err error) {
+	var end func() error
+	if options.Challenge, end, err = o.throughProxy(ctx, o.answering(ctx, options.Challenge)); err != nil {
+		return nil, err
+	}
+	defer func() { err = firstError(err, end()) }()
 	if err := options.Challenge.Sweep(); err != nil {
 		return nil, err
 	}

@@ -39,11 +39,11 @@ func (r *Registry) OwnImage(ctx context.Context, o ImageOptions) (*OwnImage, err
 		return nil, fault.Usage("regctl init --no-start makes one without starting it", "--bake-certs: there is no registry in %s whose certificate that could be", r.Dir)
 	}
 	out := &OwnImage{Context: image.Context{Ref: o.Ref, Version: o.Version, Exe: o.LinuxBinary, Base: o.Base}}
-	place := dockerPlace(r.Dir)
+	s := r.imageSpec(o)
+	place := dockerPlace(r.Dir, s)
 	if err := out.start(ctx, o, &place); err != nil {
 		return nil, err
 	}
-	s := r.imageSpec(o)
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
@@ -115,6 +115,7 @@ func (r *Registry) imageSpec(o ImageOptions) spec.Spec {
 	}
 	s.Runtime, s.Image, s.LinuxBinary = spec.RuntimeDocker, o.Base, ""
 	s.Bind, s.AddHosts, s.Storage.Volume = "", nil, ""
+	s.Proxy = spec.Default().Proxy // whoever runs it puts one in front or does not
 	return s
 }
 

@@ -213,7 +213,7 @@ func (r *Registry) RenderConfig(s spec.Spec) ([]byte, error) {
 	}
 	place := processPlace(r, s)
 	if s.Runtime == spec.RuntimeDocker {
-		place = dockerPlace(r.Dir)
+		place = dockerPlace(r.Dir, s)
 		place.Flavour = flavourOf(s.Image)
 	}
 	return Render(s, place, renderSecrets{http: strings.TrimSpace(string(http)), mirror: r.shownMirrorPassword(s)})

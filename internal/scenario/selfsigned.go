@@ -13,11 +13,11 @@ func selfSigned(s spec.Spec, p Place) []step.Step {
 		specFile(p),
 		[]step.Step{
 			serveDir(p, p.Dir.ServeTLS()),
-			certificates{spec: s, place: p},
+			noted(certificates{spec: s, place: p}, p),
 		},
 		certificateLinks(p),
 		configuration(s, p),
-		p.Runtime,
+		serving(s, p),
 		pairInUse(s, p),
 	)
 }

@@ -67,8 +67,8 @@ func (e extraStep) render(old extraFile) ([]byte, error) {
 	if e.spec.Mirror.CACert != "" {
 		want.MirrorCA = mirrorCA
 	}
-	if e.spec.Auth.Mode == spec.AuthHtpasswd && e.spec.Image == "" {
-		want.Auth = &extraAuth{Realm: e.spec.Auth.RealmOrDefault(), DockerGateway: e.spec.Runtime == spec.RuntimeDocker}
+	if e.spec.Auth.Mode == spec.AuthHtpasswd && e.spec.Image == "" && !e.spec.ProxyAsks() {
+		want.Auth = &extraAuth{Realm: e.spec.Auth.RealmOrDefault(), DockerGateway: e.spec.Runtime == spec.RuntimeDocker && !e.spec.Socket()}
 		if old.Auth != nil {
 			want.Auth.Grace = unexpired(old.Auth.Grace, e.place.Now)
 		}

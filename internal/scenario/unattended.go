@@ -36,7 +36,7 @@ func (r *Registry) describeRenewal(ctx context.Context, s *Status, state string)
 	if s.Renewal != "" {
 		return
 	}
-	s.Renewal = "not covered"
+	s.Renewal = notCovered
 	if state == Running {
 		s.Warnings = append(s.Warnings, "nothing renews the certificate by itself: regctl start sets that up")
 	}

@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -11,7 +12,7 @@ import (
 // distributionKeys are the sections of distribution's own config.yml, which
 // people put where ours are.
 var distributionKeys = []string{
-	"log", "loglevel", "middleware", "http", "notifications", "redis", "health", "catalog", "proxy", "validation", "policy",
+	"log", "loglevel", "middleware", "http", "notifications", "redis", "health", "catalog", "validation", "policy",
 }
 
 // structure fills a struct from a mapping, key by key.
@@ -94,6 +95,9 @@ func (r *reader) list(n *yaml.Node, into reflect.Value, path string) error {
 
 // unknownHint names the known key that was most probably meant.
 func unknownHint(key, path string, known []string) string {
+	if path == "proxy" && slices.Contains([]string{"remoteurl", "username", "password", "ttl", "exec"}, key) {
+		return "proxy is the web server in front; what distribution calls so goes under config: config.proxy." + key
+	}
 	if best, near := nearest(key, known); near {
 		return "did you mean " + join(path, best) + "?"
 	}
@@ -105,7 +109,7 @@ func unknownHint(key, path string, known []string) string {
 	if path == "auth" && (key == "token" || key == "silly" || key == AuthHtpasswd) {
 		return "write auth: {mode: htpasswd}; distribution's own keys go under config: config.auth." + key
 	}
-	for _, section := range []string{"", "tls", "auth", "storage", "mirror"} {
+	for _, section := range []string{"", "tls", "auth", "proxy", "storage", "mirror"} {
 		if _, ok := sectionFields(section).index[key]; ok && section != path {
 			return "did you mean " + join(section, key) + "?"
 		}
@@ -139,6 +143,8 @@ func sectionFields(section string) fields {
 		return fieldsOf(reflect.TypeFor[TLS]())
 	case "auth":
 		return fieldsOf(reflect.TypeFor[Auth]())
+	case "proxy":
+		return fieldsOf(reflect.TypeFor[Proxy]())
 	case "storage":
 		return fieldsOf(reflect.TypeFor[Storage]())
 	case "mirror":
@@ -153,6 +159,8 @@ func example(path string) string {
 		return "storage: {driver: filesystem}"
 	case "auth":
 		return "auth: {mode: htpasswd}"
+	case "proxy":
+		return "proxy: {kind: nginx}"
 	case "mirror":
 		return "mirror: {of: docker.io}"
 	}

@@ -40,6 +40,7 @@ func flagOf(key string) string {
 		"tls.dnsCredentialsFile": "dns-credentials-file", "tls.profile": "profile", "tls.preferredChain": "preferred-chain",
 		"tls.eabKid": "eab-kid", "tls.eabHmacFile": "eab-hmac-file", "tls.skipPreflight": "skip-preflight",
 		"auth.mode": "auth", "auth.realm": "realm", "auth.allowPlaintext": "allow-plaintext-auth",
+		"proxy.kind": "proxy", "proxy.image": "proxy-image", "proxy.authAt": "auth-at",
 		"mirror.of": "mirror-of", "mirror.username": "mirror-username", "mirror.passwordFile": "mirror-password-file",
 		"mirror.caCert": "mirror-ca-cert", "mirror.ttl": "mirror-ttl", "mirror.open": "mirror-open",
 		"storage.driver": "storage", "storage.volume": "data-volume",

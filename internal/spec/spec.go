@@ -12,6 +12,7 @@ type Spec struct {
 	Bind    string   `yaml:"bind,omitempty"` // "" means all addresses, IPv4 and IPv6
 	TLS     TLS      `yaml:"tls"`
 	Auth    Auth     `yaml:"auth"`
+	Proxy   Proxy    `yaml:"proxy,omitempty"`
 	Storage Storage  `yaml:"storage"`
 	Mirror  Mirror   `yaml:"mirror,omitempty"`
 	// Runtime is docker or process; never auto: that is resolved once, by init.
