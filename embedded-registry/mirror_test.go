@@ -152,7 +152,7 @@ func TestMirrorWithoutItsUpstream(t *testing.T) {
 	}
 	wait(t, "the log to tell", func() bool { return strings.Contains(s.log.String(), "while the upstream is away") })
 
-	up = inFront(t, real.addr, back)
+	inFront(t, real.addr, back)
 	pushImage(t, back, "a/b:2")
 	wait(t, "the upstream to be found again", func() bool {
 		return do(t, http.DefaultClient, "HEAD", "http://"+s.addr+"/v2/a/b/manifests/2").status == http.StatusOK

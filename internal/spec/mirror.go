@@ -70,7 +70,7 @@ func (s Spec) checkMirror() *finding {
 	case m.Username != "" && m.PasswordFile == "":
 		return newFinding("mirror.passwordFile", "give --mirror-password-file too", "the upstream will ask %s for a password", m.Username)
 	case m.Username == "" && m.PasswordFile != "":
-		return newFinding("mirror.username", "give --mirror-username too, or leave the password out", "whose password it is is missing")
+		return newFinding("mirror.username", "give --mirror-username too, or leave the password out", "it does not say whose password that is")
 	case m.CACert != "" && strings.HasPrefix(m.Of, "http:"):
 		return newFinding("mirror.caCert", "leave it out, or use https", "the upstream is asked over plain HTTP")
 	case m.CACert != "" && s.Image != "":

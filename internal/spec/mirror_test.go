@@ -60,7 +60,7 @@ func TestMirrorRefuses(t *testing.T) {
 		"not normal":       {func(s *Spec) { s.Mirror.Of = "https://docker.io" }, "normal form", DockerHub},
 		"open to all":      {func(s *Spec) { s.Mirror.Open = false }, "mirror.open (--mirror-open)", "--auth htpasswd"},
 		"no password":      {func(s *Spec) { s.Mirror.PasswordFile = "" }, "password", "--mirror-password-file"},
-		"nobody's":         {func(s *Spec) { s.Mirror.Username = "" }, "missing", "--mirror-username"},
+		"nobody's":         {func(s *Spec) { s.Mirror.Username = "" }, "whose password", "--mirror-username"},
 		"relative":         {func(s *Spec) { s.Mirror.PasswordFile = "pw" }, "absolute", "whole path"},
 		"name with colon":  {func(s *Spec) { s.Mirror.Username = "a:b" }, "nobody's name", "upstream"},
 		"ttl":              {func(s *Spec) { s.Mirror.TTL = "7 days" }, "no duration", "168h"},

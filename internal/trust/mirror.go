@@ -16,7 +16,7 @@ func needMirror(r Registry) error {
 }
 
 // errHubAlone is why Docker has no mirror of another registry.
-var errHubAlone = errors.New("Docker uses mirrors for Docker Hub alone")
+var errHubAlone = errors.New("a mirror in Docker is one of Docker Hub alone")
 
 // withoutDocker tells whether a mirror that Docker cannot use is one that another
 // runtime on the client uses: then the host does not fail for it, and is told.
