@@ -63,6 +63,15 @@ func (a *app) runInit(cmd *cobra.Command, o *initOptions) error {
 			a.ui.Warn("%s", w)
 		}
 	}
+	if !o.warned && !r.Exists() {
+		warning, err := r.AskUpstream(ctx)
+		if err != nil {
+			return err
+		}
+		if warning != "" {
+			a.ui.Warn("%s", warning)
+		}
+	}
 	o.warned = true
 	o.user.dryRun = o.dryRun
 	if err := o.user.settle(ctx, a, r); err != nil {
