@@ -232,3 +232,25 @@ func TestMirrorOfNoURL(t *testing.T) {
 		}
 	}
 }
+
+// A copy goes when its time is over.
+func TestMirrorExpires(t *testing.T) {
+	up := inFront(t, serve(t, plain).addr, "")
+	img := pushImage(t, up.addr(), "a/b:1")
+	s := serve(t, mirrorOf(up, ", ttl: 2s"))
+	if err := pullWhole(t, s.addr, "a/b:1"); err != nil {
+		t.Fatal(err)
+	}
+	up.Close()
+	digest, err := img.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the copy to expire", func() bool {
+		return do(t, http.DefaultClient, "GET", "http://"+s.addr+"/v2/a/b/manifests/"+digest.String()).status == http.StatusServiceUnavailable
+	})
+	wait(t, "the layers to go", func() bool {
+		blobs, err := filepath.Glob(filepath.Join(s.dir, "data/docker/registry/v2/blobs/sha256/*/*/data"))
+		return err == nil && len(blobs) <= 1 // manifests' blobs are for garbage collection
+	})
+}
