@@ -190,6 +190,23 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// A client is told why its Docker does not use a mirror that its podman uses.
+func TestDockerPassedOver(t *testing.T) {
+	quay := secure()
+	quay.MirrorOf = "https://quay.io"
+	placed, err := trusting(t, newMemory(debian+dockerd+v27+"tool podman /x\n", nil), quay, nil, Options{AsMirror: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, p := range placed {
+		all = append(all, p.Warnings...)
+	}
+	if len(all) != 1 || !strings.Contains(all[0], "passed over") || !strings.Contains(all[0], "quay.io") {
+		t.Errorf("warnings: %q", all)
+	}
+}
+
 // TestTwoRegistries has two registries in the same files and folders, and each leave
 // first, or both at once.
 func TestTwoRegistries(t *testing.T) {
