@@ -101,7 +101,7 @@ func mounted(dir statedir.Dir, s spec.Spec) []host.Ref {
 // config.yml too.
 func restartFiles(dir statedir.Dir, stock bool) []host.Ref {
 	refs := []host.Ref{
-		fileRef(dir.ServeConfig()), fileRef(dir.TokenRootCA()), fileRef(dir.TokenJWKS()),
+		fileRef(dir.ServeConfig()), fileRef(dir.TokenRootCA()), fileRef(dir.TokenJWKS()), fileRef(dir.Join("serve", mirrorCA)),
 		fileRef(dir.Join("serve", servedSecrets)), fileRef(dir.Join("serve", servedAWS)),
 	}
 	if stock {

@@ -136,7 +136,7 @@ func (r *Registry) CheckStorage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config, err := Render(r.Spec, r.site.place, "", secrets...)
+	config, err := Render(r.Spec, r.site.place, renderSecrets{storage: secrets})
 	if err != nil {
 		return err
 	}
