@@ -22,7 +22,10 @@ import (
 // inner is the app, or what stands before it.
 func newHandler(app *handlers.App, inner http.Handler, gate *gate, ctl string, log io.Writer) (http.Handler, error) {
 	config := app.Config
-	h := alive(gate.guard(batched(wideUploads(inner))))
+	if !IsRemote(config.Storage.Type()) {
+		inner = wideUploads(inner)
+	}
+	h := alive(gate.guard(batched(inner)))
 	if ctl != "" {
 		canary, err := newCanary(ctl, config, gate)
 		if err != nil {
@@ -30,6 +33,7 @@ func newHandler(app *handlers.App, inner http.Handler, gate *gate, ctl string, l
 		}
 		h = newControl(ctl).guard(canary.serve(h))
 	}
+	h = gate.givesTokens(h)
 	h, err := withHealth(app, h)
 	if err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,14 +25,8 @@ func backend(t *testing.T, handler http.HandlerFunc) string {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// refuser is an address where nobody answers, and nobody will.
-func refuser(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	l.Close()
-	return l.Addr().String()
-}
+// refuser is an address where nobody answers: the test's own, at another port.
+func refuser(i *proxytest.Instance) string { return strings.Replace(i.Addr, ":7443", ":7999", 1) }
 
 func TestWhatTheRegistryIsTold(t *testing.T) {
 	each(t, func(t *testing.T, kind proxy.Kind) {
@@ -95,9 +88,9 @@ func TestDeadReplica(t *testing.T) {
 			busy.Add(1)
 			w.WriteHeader(http.StatusServiceUnavailable)
 		})
-		replicas := []string{refuser(t), unwell, well}
+		replicas := []string{refuser(i), unwell, well}
 		if kind == proxy.Apache { // it sends nothing again that was answered
-			replicas = []string{refuser(t), well}
+			replicas = []string{refuser(i), well}
 			busy.Store(1)
 		}
 		_, err := install(t, kind, siteFor(i, nil, nil, replicas...))

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/proxy"
 	"github.com/regctl/regctl/internal/proxy/proxytest"
 	"github.com/regctl/regctl/internal/step"
@@ -118,5 +119,33 @@ func TestContainerFile(t *testing.T) {
 	out, err := exec.Command("/usr/sbin/nginx", "-t", "-c", filepath.Join(i.Root, "container.conf")).CombinedOutput()
 	if err != nil || strings.Contains(string(out), "[warn]") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// nginx's table of names takes about 50 letters unless it is told otherwise.
+func TestLongName(t *testing.T) {
+	i := proxytest.Start(t, proxy.Nginx)
+	site := siteFor(i, nil, nil, "127.0.0.1:1")
+	// It makes one only where two share an address.
+	i.Write(t, "sites-enabled/other", fmt.Sprintf("server {\n\tlisten %s;\n\tserver_name other.test;\n}\n", i.Addr))
+	site.Hosts = []string{strings.Repeat("long.", 20) + "test"}
+	if err := tryInstall(t, proxy.Nginx, site); err == nil || !strings.Contains(fault.Hint(err), "server_names_hash_bucket_size") {
+		t.Errorf("error is %v, hint %q", err, fault.Hint(err))
+	}
+}
+
+// A site beside ours that takes IPv4 by its socket of IPv6.
+func TestDualStackNeighbour(t *testing.T) {
+	i := proxytest.New(t, proxy.Nginx)
+	i.Write(t, "sites-enabled/dual", "server {\n\tlisten [::]:7445 ipv6only=off;\n\tserver_name other.test;\n}\n")
+	t.Setenv("PATH", i.Bin+":"+os.Getenv("PATH"))
+	server, err := proxy.Find(t.Context(), proxy.Nginx)
+	must(t, err)
+	site := siteFor(i, nil, nil, "127.0.0.1:1")
+	site.Listen = []string{"7445"}
+	text, err := proxy.Render(server, site)
+	must(t, err)
+	if strings.Contains(string(text), "listen 7445;") || !strings.Contains(string(text), "listen [::]:7445;") {
+		t.Errorf("the site is\n%s", text)
 	}
 }

@@ -145,6 +145,8 @@ func nginxListens(http []directive) []Listen {
 					l.TLS = true
 				case "http2":
 					l.HTTP2 = true
+				case "ipv6only=off":
+					l.dual = true
 				case "quic": // UDP: nothing that a site of ours would share
 					l.Address = "quic:" + l.Address
 				}
@@ -181,6 +183,9 @@ func nginxBroken(said string, err error) error {
 	if m == nil {
 		said, _, _ = strings.Cut(strings.TrimSpace(said), "\n")
 		return fault.Fail("`nginx -t` says more", "nginx does not take its own configuration: %s (%w)", said, err)
+	}
+	if strings.Contains(m[1], "server_names_hash") {
+		return fault.Fail("put `server_names_hash_bucket_size 128;` into http { } of nginx.conf", "nginx does not take a name that long: %s", m[1])
 	}
 	if m[2] == "" {
 		return fault.Fail("`nginx -t` says more; mend that and run the same command again",

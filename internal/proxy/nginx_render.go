@@ -90,6 +90,8 @@ func (s Server) addresses(listen []string) []string {
 			host, port = "", l
 		}
 		switch {
+		case host == "" && s.isDual(port): // where IPv4 cannot be had a second time
+			all = append(all, "[::]:"+port)
 		case host == "" && s.IPv6 && s.Kind == Nginx: // Apache's covers both
 			all = append(all, "*:"+port, "[::]:"+port)
 		case host == "", host == "0.0.0.0":
@@ -99,6 +101,15 @@ func (s Server) addresses(listen []string) []string {
 		}
 	}
 	return all
+}
+
+func (s Server) isDual(port string) bool {
+	for _, l := range s.Listens {
+		if l.dual && l.Address == "[::]:"+port {
+			return true
+		}
+	}
+	return false
 }
 
 // portSuffix is what a URL of HTTPS has for its port.

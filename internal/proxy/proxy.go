@@ -61,6 +61,8 @@ type Listen struct {
 	Ours    bool   // regctl made that file
 	// vhost says that this is a site of Apache, which listens nowhere by itself.
 	vhost bool
+	// dual says that an address of IPv6 takes IPv4 as well.
+	dual bool
 }
 
 // SitePath is where the site of the registry name lies.

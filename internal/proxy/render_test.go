@@ -114,6 +114,7 @@ func TestSharedAddress(t *testing.T) {
 		{Server{Version: "1.25.1", Listens: shared}, "443 ssl"},
 		{Server{Version: "1.22.1", noHTTP2: true}, "443 ssl"},
 		{Server{Version: "1.22.1", IPv6: true, Listens: shared}, "443 ssl,[::]:443 ssl http2"},
+		{Server{Version: "1.25.1", IPv6: true, Listens: []Listen{{Address: "[::]:443", TLS: true, dual: true}}}, "[::]:443 ssl"},
 	} {
 		tt.server.Kind = Nginx
 		if got := strings.Join(nginxArgs(tt.server, []string{"443"}, true), ","); got != tt.want {

@@ -17,7 +17,7 @@ import (
 // A blob goes through as it comes: of a large one that is under way, up or down, the
 // proxy has nothing in a file.
 func TestBlobsAreStreamed(t *testing.T) {
-	const size = 256 << 20
+	const size = 64 << 20
 	each(t, func(t *testing.T, kind proxy.Kind) {
 		i := proxytest.Start(t, kind)
 		ca := newAuthority(t)

@@ -10,6 +10,7 @@ import (
 	embeddedregistry "github.com/regctl/regctl/embedded-registry"
 	"github.com/regctl/regctl/internal/distconfig"
 	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/parameters"
 	"github.com/regctl/regctl/internal/secret"
 	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/step"
@@ -28,7 +29,7 @@ func (c config) secretRef() host.Ref { return fileRef(c.place.Dir.Join("secrets"
 func (c config) configRef() host.Ref { return fileRef(c.place.Dir.ServeConfig()) }
 
 func (c config) Reads() []host.Ref {
-	return append(mirrorPasswordReads(c.spec, c.place), c.secretRef(), c.configRef())
+	return append(mirrorPasswordReads(c.spec, c.place), c.secretRef(), c.configRef(), fileRef(storageSecretsPath(c.place.Dir)))
 }
 
 func (c config) Plan(seen host.Facts) (step.Change, error) {
@@ -65,11 +66,15 @@ func (c config) withNewSecret(seen host.Facts) ([]host.Op, error) {
 
 // planConfig compares config.yml with what it should hold for a given secret.
 func (c config) planConfig(seen host.Facts, httpSecret string) (step.Change, error) {
-	password, err := mirrorPassword(c.spec, c.place, seen)
-	if err != nil {
+	secrets := renderSecrets{http: httpSecret}
+	var err error
+	if secrets.mirror, err = mirrorPassword(c.spec, c.place, seen); err != nil {
 		return step.Change{}, err
 	}
-	want, err := Render(c.spec, c.place, renderSecrets{http: httpSecret, mirror: password})
+	if secrets.storage, err = secretsOf(c.spec, c.place, seen); err != nil {
+		return step.Change{}, err
+	}
+	want, err := Render(c.spec, c.place, secrets)
 	if err != nil {
 		return step.Change{}, err
 	}
@@ -80,12 +85,16 @@ func (c config) planConfig(seen host.Facts, httpSecret string) (step.Change, err
 }
 
 // renderSecrets are what config.yml holds and regctl.yaml does not.
-type renderSecrets struct{ http, mirror string }
+type renderSecrets struct {
+	http, mirror string
+	storage      []parameters.Parameter
+}
 
 // Render gives config.yml as the registry at p would read it.
 func Render(s spec.Spec, p Place, secrets renderSecrets) ([]byte, error) {
 	data, err := distconfig.Render(s, distconfig.Env{
-		Serve: p.ServeAt, Data: p.DataAt, Net: p.Net, Addr: p.Addr, HTTPSecret: secrets.http, MirrorPassword: secrets.mirror, Flavour: p.Flavour,
+		Serve: p.ServeAt, Data: p.DataAt, Net: p.Net, Addr: p.Addr, Flavour: p.Flavour,
+		HTTPSecret: secrets.http, MirrorPassword: secrets.mirror, Secrets: secrets.storage,
 	})
 	if err != nil {
 		return nil, err

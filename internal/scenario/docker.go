@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,7 +75,7 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	renewing, err := renewalSteps(r, renewalOptions(r, own, engine.FindSupervision()))
+	renewing, err := renewalSteps(r, renewalOptions(r, p, own, engine.FindSupervision()))
 	if err != nil {
 		return nil, err
 	}
@@ -191,6 +192,9 @@ func container(s spec.Spec, dir statedir.Dir, user string, c chosenImage) engine
 		Publish:  []engine.Port{{Host: uint16(s.Port), Container: containerPort}},
 		Mounts:   []engine.Mount{{Source: dir.Serve(), Target: containerServe, ReadOnly: true}},
 		AddHosts: s.AddHosts,
+	}
+	if driver, _ := s.Storage.Backend(); driver == spec.StorageS3 && c.flavour != distconfig.Embedded {
+		want.Env = append(slices.Clone(want.Env), awsVariable+"="+containerServe+"/"+servedAWS)
 	}
 	switch addr, err := netip.ParseAddr(s.Bind); {
 	case s.Socket():

@@ -28,7 +28,7 @@ func processSite(r *Registry, p Place) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	renewals := renewalOptions(r, "", options.Supervision)
+	renewals := renewalOptions(r, p, "", options.Supervision)
 	if r.Spec.TLS.Mode != spec.TLSNone {
 		options.CronLines = renewals.CronLines()
 	}

@@ -94,6 +94,9 @@ func (r *Registry) findFrontFor(ctx context.Context, p *Place) error {
 // proxyPreflight refuses a site that could not be served. Of a registry that moves to
 // where it, or its other proxy, listens still, the reload will tell.
 func (r *Registry) proxyPreflight(ctx context.Context, p Place) error {
+	if r.state.Phase == "" && r.Spec.Socket() && behind(r.Spec).Probe(ctx) == nil {
+		return fault.Fail("choose another --name", "another registry that is called %s answers on %s", r.Spec.Name, socketPath(r.Spec))
+	}
 	if !r.Spec.ProxyOnHost() || r.moves(ctx) {
 		return nil
 	}

@@ -22,7 +22,7 @@ func newFinding(key, hint, format string, args ...any) *finding {
 
 // error names the key and the flag, for somebody who may have used either.
 func (f *finding) error() error {
-	if f.key == "version" { // the schema's; --version is another thing
+	if f.key == "version" || strings.HasPrefix(f.key, "auth.rules") { // no flag's: --version is another thing
 		return fault.Usage(f.hint, "%s: %s", f.key, f.problem)
 	}
 	return fault.Usage(f.hint, "%s (--%s): %s", f.key, flagOf(f.key), f.problem)
@@ -41,9 +41,11 @@ func flagOf(key string) string {
 		"tls.eabKid": "eab-kid", "tls.eabHmacFile": "eab-hmac-file", "tls.skipPreflight": "skip-preflight",
 		"auth.mode": "auth", "auth.realm": "realm", "auth.allowPlaintext": "allow-plaintext-auth",
 		"proxy.kind": "proxy", "proxy.image": "proxy-image", "proxy.authAt": "auth-at",
+		"auth.tokenServer": "token-server", "auth.tokenRealm": "token-realm", "auth.tokenService": "token-service",
+		"auth.tokenIssuer": "token-issuer", "auth.tokenRootCA": "token-root-ca", "auth.tokenJWKS": "token-jwks",
 		"mirror.of": "mirror-of", "mirror.username": "mirror-username", "mirror.passwordFile": "mirror-password-file",
 		"mirror.caCert": "mirror-ca-cert", "mirror.ttl": "mirror-ttl", "mirror.open": "mirror-open",
-		"storage.driver": "storage", "storage.volume": "data-volume",
+		"storage.driver": "storage", "storage.volume": "data-volume", "storage.options": "storage-opt",
 	}
 	if flag, ok := flags[key]; ok {
 		return flag
