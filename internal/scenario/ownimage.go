@@ -3,9 +3,10 @@ package scenario
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/regctl/regctl/internal/distconfig"
@@ -58,6 +59,13 @@ func (r *Registry) OwnImage(ctx context.Context, o ImageOptions) (*OwnImage, err
 			return nil, err
 		}
 		secrets.http = strings.TrimSpace(string(http))
+	}
+	var err error
+	if secrets.storage, err = r.secretsFor(s); err != nil {
+		return nil, err
+	}
+	if o.Base != "" && len(secrets.storage) > 0 {
+		return nil, fault.Usage("leave --base out", "--base: the storage's keys are nothing that regctl puts into somebody else's image")
 	}
 	config, err := Render(s, place, secrets)
 	if err != nil {
@@ -123,54 +131,75 @@ func (r *Registry) imageSpec(o ImageOptions) spec.Spec {
 	return s
 }
 
+// beside is a file in serve/ that config.yml needs, by its name in both places.
+type beside struct {
+	name   string
+	needed bool
+	secret bool // it is in the image with BakeCerts alone, and else to be mounted
+}
+
+func besides(s spec.Spec, own bool) []beside {
+	tls := s.TLS.Mode != spec.TLSNone
+	return []beside{
+		{mirrorCA, own && s.Mirror.CACert != "", false},
+		{"token-ca.pem", s.Auth.TokenRootCA != "", false},
+		{"token-jwks.json", s.Auth.TokenJWKS != "", false},
+		{"tls/current/crt", tls, true},
+		{"tls/current/key", tls, true},
+		{"htpasswd", s.Auth.HasUsers(), true},
+		{"token.key", own && s.Auth.Builtin(), true},
+		{servedSecrets, own && s.Storage.Remote(), true},
+	}
+}
+
 // besideConfig adds the files that config.yml names, or where they are to be mounted.
 func (r *Registry) besideConfig(s spec.Spec, place Place, o ImageOptions, out *OwnImage) error {
-	add := func(name string, mode fs.FileMode, data []byte) {
-		out.Context.Serve = append(out.Context.Serve, image.ContextFile{Name: name, Mode: mode, Data: data})
-	}
 	own := place.Flavour == distconfig.Embedded
+	serve := &out.Context.Serve
 	if own {
 		data, err := extraStep{spec: s, place: place}.render(extraFile{})
 		if err != nil {
 			return err
 		}
-		add("regctl-serve.yaml", 0o644, data)
-	}
-	if own && s.Mirror.CACert != "" {
-		data, err := r.placed("serve", mirrorCA)
-		if err != nil {
-			return err
-		}
-		add(mirrorCA, 0o644, data)
-	}
-	if s.TLS.Mode != spec.TLSNone && !o.BakeCerts {
-		out.Run = append(out.Run, "-v", r.Dir.Join("serve", "tls")+":"+containerServe+"/tls:ro")
+		*serve = append(*serve, image.ContextFile{Name: "regctl-serve.yaml", Mode: 0o644, Data: data})
 	}
 	if s.TLS.Mode != spec.TLSNone && o.BakeCerts {
-		crt, errCrt := r.placed("serve", "tls", "current", "crt")
-		key, errKey := r.placed("serve", "tls", "current", "key")
-		if err := errors.Join(errCrt, errKey); err != nil {
-			return err
+		*serve = append(*serve, image.ContextFile{Name: "tls/", Mode: 0o755}, image.ContextFile{Name: "tls/current/", Mode: 0o755})
+	}
+	for _, f := range besides(s, own) {
+		if !f.needed || f.name == servedSecrets && !r.has(f.name) { // the platform's own may do
+			continue
 		}
-		add("tls/", 0o755, nil)
-		add("tls/current/", 0o755, nil)
-		add("tls/current/crt", 0o644, crt)
-		add("tls/current/key", 0o600, key)
-	}
-	if s.Auth.Mode == spec.AuthHtpasswd && !o.BakeCerts {
-		out.Run = append(out.Run, "-v", r.Dir.Htpasswd()+":"+containerServe+"/htpasswd:ro")
-	}
-	if s.Auth.Mode == spec.AuthHtpasswd && o.BakeCerts {
-		data, err := r.placed("serve", "htpasswd")
+		if f.secret && !o.BakeCerts {
+			mount, _, _ := strings.Cut(f.name, "/") // of a pair the folder, whose link is swapped
+			out.mount(r.Dir.Join("serve", mount), containerServe+"/"+mount)
+			continue
+		}
+		data, err := r.placed("serve", filepath.FromSlash(f.name))
 		if err != nil {
 			return err
 		}
-		add("htpasswd", 0o600, data)
+		mode := fs.FileMode(0o644)
+		if f.secret && f.name != "tls/current/crt" {
+			mode = 0o600
+		}
+		*serve = append(*serve, image.ContextFile{Name: f.name, Mode: mode, Data: data})
 	}
 	if own && len(out.Run) > 0 && r.state.UID != image.User { // what is mounted is that user's
 		out.Run = append(out.Run, "--user", fmt.Sprintf("%d:%d", r.state.UID, r.state.GID))
 	}
 	return nil
+}
+
+func (i *OwnImage) mount(from, to string) {
+	if v := from + ":" + to + ":ro"; !slices.Contains(i.Run, v) {
+		i.Run = append(i.Run, "-v", v)
+	}
+}
+
+func (r *Registry) has(served string) bool {
+	data, err := readFile(r.Dir.Join("serve", served))
+	return err == nil && data != nil
 }
 
 // placed reads what init or apply wrote.
