@@ -139,9 +139,11 @@ type planGone struct{ error }
 
 func (p planGone) Unwrap() []error { return []error{p.error, ErrChanged} }
 
-// WriteSpec puts regctl.yaml in place and does nothing else.
+// WriteSpec puts regctl.yaml in place, and secrets/storage if that was set, and does
+// nothing else.
 func (r *Registry) WriteSpec(ctx context.Context, yaml []byte) error {
-	planned, err := step.Plan(ctx, host.NewLocal(nil), specFile(Place{Dir: r.Dir, SpecYAML: yaml}))
+	planned, err := step.Plan(ctx, host.NewLocal(nil), join(
+		specFile(Place{Dir: r.Dir, SpecYAML: yaml}), keptSecrets(Place{Dir: r.Dir, StorageSecrets: r.storageSecrets})))
 	if err != nil {
 		return err
 	}
