@@ -110,13 +110,16 @@ func (o *initOptions) settle(cmd *cobra.Command, r *scenario.Registry) error {
 	if want.Runtime == "" {
 		want.Runtime = r.PickRuntime()
 	}
+	if want.Image != "" && want.ProxyOnHost() && want.Proxy.Port == 0 {
+		want.Proxy.Port = freePort(cmd.Context(), spec.DefaultPort)
+	}
 	if err := r.Want(want); err != nil {
 		return err
 	}
 	if err := o.storage.settle(r); err != nil {
 		return err
 	}
-	return readable(want.TLS.Cert, want.TLS.Key, want.TLS.CACert, want.TLS.ACMECA, want.TLS.DNSCredentialsFile, want.TLS.EABHMACFile, want.LinuxBinary)
+	return readable(want.TLS.Cert, want.TLS.Key, want.TLS.CACert, want.TLS.ACMECA, want.TLS.DNSCredentialsFile, want.TLS.EABHMACFile, want.Auth.TokenRootCA, want.Auth.TokenJWKS, want.LinuxBinary)
 }
 
 // initResult is what init prints; -o json has the same keys as status for what

@@ -26,6 +26,7 @@ type specFlags struct {
 	http2                     bool
 	acme                      acmeFlags
 	auth                      authFlags
+	proxy                     proxyFlags
 	storage                   storageFlags
 }
 
@@ -33,7 +34,7 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	d := spec.Default()
 	f := cmd.Flags()
 	f.StringSliceVar(&s.hosts, "host", nil, "a DNS name or IP address of the registry; repeat it; the first is what clients use (default: this machine's names and addresses)")
-	f.IntVar(&s.port, "port", d.Port, "the port clients use")
+	f.IntVar(&s.port, "port", d.Port, "the port clients use (behind a proxy 443, or 80 with --tls none)")
 	f.StringVar(&s.bind, "bind", "", "listen on this address alone (default: all, IPv4 and IPv6)")
 
 	f.StringVar(&s.tls, "tls", d.TLS.Mode, "selfsigned (a private CA), letsencrypt (an ACME server), files (your own certificate) or none (plain HTTP)")
@@ -47,6 +48,8 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	s.acme.register(cmd)
 
 	s.auth.register(cmd)
+
+	s.proxy.register(cmd)
 
 	s.storage.register(cmd)
 	f.StringVar(&s.volume, "data-volume", "", "keep the images in this named Docker volume instead of DIR/data")
@@ -109,6 +112,7 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 		out.HTTP2 = s.http2
 	}
 	s.auth.over(given, &out)
+	s.proxy.over(given, base, &out)
 	if err := s.storage.over(given, &out.Storage); err != nil {
 		return out, err
 	}

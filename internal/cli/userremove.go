@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +30,12 @@ nobody for a password, set auth: {mode: none} in regctl.yaml and run regctl appl
 
 func (a *app) userRemove(ctx context.Context, name string, dryRun bool) error {
 	there, err := a.isUser(name)
+	if err != nil {
+		return err
+	}
+	if !there && !dryRun {
+		err = a.finishUsers(ctx, "regctl user remove")
+	}
 	if err != nil {
 		return err
 	}
@@ -72,4 +79,20 @@ func (a *app) isUser(name string) (bool, error) {
 	}
 	_, there := f.Find(name)
 	return there, nil
+}
+
+// finishUsers finishes what a killed command left half done: a password that a user who is
+// gone had before, say, may be good still.
+func (a *app) finishUsers(ctx context.Context, command string) error {
+	r, err := a.findExisting()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(r.Dir.Journal()); err != nil {
+		return nil
+	}
+	if err := r.LockForUsers(ctx, a.flag.lockTimeout, command); err != nil {
+		return err
+	}
+	return r.Unlock()
 }

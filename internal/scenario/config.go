@@ -83,7 +83,7 @@ func (c config) planConfig(seen host.Facts, httpSecret string) (step.Change, err
 // Render gives config.yml as the registry at p would read it.
 func Render(s spec.Spec, p Place, httpSecret string, storage ...parameters.Parameter) ([]byte, error) {
 	data, err := distconfig.Render(s, distconfig.Env{
-		Serve: p.ServeAt, Data: p.DataAt, Addr: p.Addr, HTTPSecret: httpSecret, Flavour: p.Flavour, Secrets: storage,
+		Serve: p.ServeAt, Data: p.DataAt, Net: p.Net, Addr: p.Addr, HTTPSecret: httpSecret, Flavour: p.Flavour, Secrets: storage,
 	})
 	if err != nil {
 		return nil, err

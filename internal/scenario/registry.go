@@ -42,6 +42,7 @@ type Registry struct {
 	state          statedir.State
 	lock           *statedir.Lock
 	site           *site
+	learnt         learnt
 }
 
 // Open reads what there is in dir. An absent or empty folder is a registry that
@@ -180,17 +181,24 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 	}
 	return r.unlocking(ctx, func() (step.Planned, error) {
 		p := r.site.place
-		p.SpecYAML, p.Say, p.Users, p.StorageSecrets = r.write, r.Progress, r.users, r.storageSecrets
+		p.SpecYAML, p.Say, p.Users, p.StorageSecrets, p.Learnt = r.write, r.Progress, r.users, r.storageSecrets, &r.learnt
 		if r.state.TLS == spec.TLSSelfSigned {
 			var err error
 			if p.Trusting, err = statedir.MayTrust(r.Dir); err != nil {
 				return step.Planned{}, err
 			}
 		}
+		if err := r.succession(&p); err != nil {
+			return step.Planned{}, err
+		}
 		if r.NoStart {
 			p.Runtime = nil
 		}
-		return step.Plan(ctx, r.site.host, Steps(r.Spec, p))
+		planned, err := step.Plan(ctx, r.site.host, Steps(r.Spec, p))
+		if err != nil {
+			return planned, err
+		}
+		return planned, r.checkIssuer(ctx, planned)
 	})
 }
 
@@ -215,7 +223,7 @@ func (r *Registry) RenderConfig(s spec.Spec) ([]byte, error) {
 	}
 	place := processPlace(r, s)
 	if s.Runtime == spec.RuntimeDocker {
-		place = dockerPlace(r.Dir)
+		place = dockerPlace(r.Dir, s)
 		place.Flavour = flavourOf(s.Image)
 	}
 	secrets, err := r.secretsFor(s)

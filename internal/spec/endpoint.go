@@ -16,6 +16,7 @@ func Default() Spec {
 		Port:    DefaultPort,
 		TLS:     TLS{Mode: TLSSelfSigned, CertDays: 365, CADays: 3650, KeyType: "ecdsa256"},
 		Auth:    Auth{Mode: AuthNone},
+		Proxy:   Proxy{Kind: ProxyNone},
 		Storage: Storage{Driver: StorageFilesystem},
 	}
 }
