@@ -133,6 +133,24 @@ func TestOthersTokens(t *testing.T) {
 				"--auth", "token", "--token-realm", i.URL, "--token-service", "registry.test", "--token-issuer", "them")
 			r.refusesIssuer(t, i, base)
 			r.must(t, base...)
+			runtime := map[bool]string{true: "docker", false: "process"}[i.Chain]
+			before := r.identity(t, runtime)
+			if err := os.WriteFile(file, []byte("no keys"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if code, said := r.fails(t, "apply"); code != 2 || !strings.Contains(said, file) {
+				t.Errorf("damaged keys: exit status %d\n%s", code, said)
+			}
+			if now := r.identity(t, runtime); now != before {
+				t.Errorf("%s became %s by keys that are damaged", before, now)
+			}
+			if err := os.WriteFile(file, append(keys, '\n'), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r.must(t, "apply")
+			if now := r.identity(t, runtime); now == before {
+				t.Error("the registry did not take over changed keys")
+			}
 			r.issued(t, i)
 		})
 	}
