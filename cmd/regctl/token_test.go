@@ -26,7 +26,8 @@ func (r *run) rules(t *testing.T, rules string) {
 // in is the same login in another repository.
 func (c dockerClient) in(repository string) dockerClient {
 	address, _, _ := strings.Cut(c.repository, "/")
-	return dockerClient{c.config, address + "/" + repository}
+	c.repository = address + "/" + repository
+	return c
 }
 
 // denied demands that a push is refused in those words.

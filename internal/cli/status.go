@@ -83,6 +83,13 @@ func printStatus(w io.Writer, s scenario.Status) {
 	} else {
 		row("auth", "%s", s.Auth.Mode)
 	}
+	if p := s.Proxy; p != nil {
+		asks := ""
+		if s.Auth.Mode == spec.AuthHtpasswd {
+			asks = ", passwords asked for by the " + p.AuthAt
+		}
+		row("proxy", "%s %s%s", p.Kind, p.Version+p.Image, asks)
+	}
 	if n := len(s.Clients); n > 0 {
 		row("clients", "%d %s, %d verified; regctl clients list names them", n, plural(n, "host"), verifiedOf(s.Clients))
 	}

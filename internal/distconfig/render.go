@@ -61,19 +61,20 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 	var text bytes.Buffer
 	users, realm := "", ""
 	// The embedded registry has it in regctl-serve.yaml, which it watches.
-	if s.Auth.Mode == spec.AuthHtpasswd && env.Flavour != Embedded {
+	if s.Auth.Mode == spec.AuthHtpasswd && !s.ProxyAsks() && env.Flavour != Embedded {
 		users, realm = path.Join(env.Serve, "htpasswd"), s.Auth.RealmOrDefault()
 	}
 	err = t.Execute(&text, struct {
 		Env
 		Driver, Cert, Key string
+		Remote            bool // clients need not reach the storage
 		TLS, HTTP2        bool
 		Users, Realm      string // htpasswd; "" where distribution's is not asked
 		Token             bool
 		Auth              spec.Auth
 		RootCA, JWKS      string // as the registry sees them
 	}{
-		Env: env, Driver: s.Storage.Driver, HTTP2: s.HTTP2, TLS: s.TLS.Mode != spec.TLSNone,
+		Env: env, Driver: s.Storage.Driver, Remote: s.Storage.Remote(), HTTP2: s.HTTP2, TLS: s.EndpointTLS(),
 		Cert:  path.Join(env.Serve, "tls", "current", "crt"),
 		Key:   path.Join(env.Serve, "tls", "current", "key"),
 		Users: users, Realm: realm, Token: s.Auth.Foreign(), Auth: s.Auth,
@@ -87,7 +88,7 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 		return nil, fmt.Errorf("config.yml.tmpl: %w", err)
 	}
 	unquote(&doc)
-	return &doc, nil
+	return &doc, layStorage(doc.Content[0], s.Storage, env)
 }
 
 // quote makes a YAML scalar of any text: JSON's strings are YAML's.

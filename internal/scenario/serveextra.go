@@ -59,8 +59,8 @@ func (e extraStep) Plan(seen host.Facts) (step.Change, error) {
 	var old extraFile
 	_ = yaml.Unmarshal(seen[e.ref()].Data, &old) // a damaged one is written anew
 	want := extraFile{HTTP2: e.spec.HTTP2}
-	if e.spec.Auth.HasUsers() && e.spec.Image == "" {
-		want.Auth = &extraAuth{Realm: e.spec.Auth.RealmOrDefault(), DockerGateway: e.spec.Runtime == spec.RuntimeDocker}
+	if e.spec.Auth.HasUsers() && e.spec.Image == "" && !e.spec.ProxyAsks() {
+		want.Auth = &extraAuth{Realm: e.spec.Auth.RealmOrDefault(), DockerGateway: e.spec.Runtime == spec.RuntimeDocker && !e.spec.Socket()}
 		if old.Auth != nil {
 			want.Auth.Grace = unexpired(old.Auth.Grace, e.place.Now)
 		}

@@ -46,6 +46,9 @@ func Parse(file string, data []byte) (Spec, error) {
 		s.Hosts[i] = host
 	}
 	s.Hosts = unique(s.Hosts)
+	if r.lines["port"] == 0 {
+		s.Port = s.UsualPort()
+	}
 	if problem := s.check(); problem != nil {
 		return Spec{}, r.found(problem)
 	}

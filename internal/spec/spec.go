@@ -12,6 +12,7 @@ type Spec struct {
 	Bind    string   `yaml:"bind,omitempty"` // "" means all addresses, IPv4 and IPv6
 	TLS     TLS      `yaml:"tls"`
 	Auth    Auth     `yaml:"auth"`
+	Proxy   Proxy    `yaml:"proxy,omitempty"`
 	Storage Storage  `yaml:"storage"`
 	// Runtime is docker or process; never auto: that is resolved once, by init.
 	Runtime     string   `yaml:"runtime"`
@@ -39,12 +40,14 @@ type TLS struct {
 	AcceptTOS          bool   `yaml:"acceptTOS,omitempty"`          // the CA's terms
 	Staging            bool   `yaml:"staging,omitempty"`            // Let's Encrypt's directory for trying things out
 	ACMEServer         string `yaml:"acmeServer,omitempty"`         // another CA's directory, a URL
+	ACMEStaging        string `yaml:"acmeStaging,omitempty"`        // that CA's directory for trying things out
 	ACMECA             string `yaml:"acmeCA,omitempty"`             // PEM: who vouches for acmeServer's own TLS
 	Challenge          string `yaml:"challenge,omitempty"`          // "" is http-01
 	ChallengeAddr      string `yaml:"challengeAddr,omitempty"`      // where regctl answers, "" is :80 or the registry's port
 	ChallengeForwarded bool   `yaml:"challengeForwarded,omitempty"` // public port 443 leads to port
 	DNSProvider        string `yaml:"dnsProvider,omitempty"`
 	DNSCredentialsFile string `yaml:"dnsCredentialsFile,omitempty"`
+	DNSResolver        string `yaml:"dnsResolver,omitempty"` // HOST:PORT, asked in place of the zone's own name servers
 	Profile            string `yaml:"profile,omitempty"`
 	PreferredChain     string `yaml:"preferredChain,omitempty"`
 	EABKID             string `yaml:"eabKid,omitempty"`
@@ -96,8 +99,11 @@ func (a Auth) RealmOrDefault() string {
 
 // Storage says where the images are kept.
 type Storage struct {
-	Driver string `yaml:"driver"`           // filesystem or inmemory
+	Driver string `yaml:"driver"`           // filesystem, s3, azure, gcs, oss, swift or inmemory
 	Volume string `yaml:"volume,omitempty"` // a named Docker volume instead of DIR/data
+	// Options are the driver's parameters in distribution's own names, none of them
+	// secret.
+	Options map[string]any `yaml:"options,omitempty"`
 }
 
 // Values that fields take.
@@ -123,6 +129,11 @@ const (
 
 	StorageFilesystem = "filesystem"
 	StorageInMemory   = "inmemory"
+	StorageS3         = "s3"
+	StorageAzure      = "azure"
+	StorageGCS        = "gcs"
+	StorageOSS        = "oss"   // a preset over s3
+	StorageSwift      = "swift" // a preset over s3
 
 	Version     = 1 // the schema of regctl.yaml that this package reads and writes
 	DefaultName = "registry"
