@@ -582,7 +582,11 @@ func TestProxyRefuses(t *testing.T) {
 	p.neighbour(t)
 
 	p.must(t, init...)
-	p.must(t, "stop")
+	server.Write(t, "sites-enabled/broken.conf", "server { nonsense; }\n")
+	p.must(t, "stop") // which is no concern of nginx's
+	if err := os.Remove(filepath.Join(server.Root, "sites-enabled", "broken.conf")); err != nil {
+		t.Fatal(err)
+	}
 	var status struct {
 		State string
 		Proxy struct{ Running bool }

@@ -63,7 +63,7 @@ func behind(s spec.Spec) engine.Endpoint {
 // findFront finds the proxy that is wanted, and what is left of one that is not.
 func (r *Registry) findFront(ctx context.Context, p *Place) (err error) {
 	defer func() { p.Withdrawn = r.withdrawn(*p) }()
-	if !r.Spec.Proxied() {
+	if !r.Spec.Proxied() || r.aside {
 		return nil
 	}
 	if ourUID() != 0 {

@@ -42,6 +42,7 @@ type Registry struct {
 	state          statedir.State
 	lock           *statedir.Lock
 	site           *site
+	aside          bool // the proxy is left aside
 }
 
 // Open reads what there is in dir. An absent or empty folder is a registry that
