@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -501,6 +502,9 @@ func imaged(t *testing.T, bin, image string, flags ...string) {
 	if found := p.must(t, "plan"); !strings.Contains(found, "nothing to do") {
 		t.Errorf("plan:\n%s", found)
 	}
+	if len(flags) == 0 {
+		p.withoutImage(t, image)
+	}
 	p.must(t, "destroy", "--yes")
 	p.noContainer(t)
 	if found := enginetest.Docker(t, "", "network", "ls", "-q", "--filter", "name=regctl-"+p.name); found != "" {
@@ -601,4 +605,33 @@ func TestProxyRefuses(t *testing.T) {
 		t.Errorf("a second registry of that name: exit status %d\n%s", code, said)
 	}
 	p.must(t, "status", "--check")
+}
+
+// withoutImage moves the registry out from behind its proxy's container and back.
+func (p *proxiedRun) withoutImage(t *testing.T, image string) {
+	t.Helper()
+	path := filepath.Join(p.dir, "regctl.yaml")
+	behind := read(t, path)
+	text := bytes.Replace(behind, []byte("kind: nginx"), []byte("kind: none"), 1)
+	lines := slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool { return strings.Contains(line, "image: "+image) })
+	for _, text := range []string{strings.Join(lines, "\n"), string(behind)} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.must(t, "apply")
+		req, err := http.NewRequest(http.MethodGet, "https://registry.test:"+p.port+"/v2/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.SetBasicAuth("alice", secondPhrase)
+		if resp, err := p.web(t).Do(req); err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("alice: %v, %v", resp, err)
+		}
+		if found := p.must(t, "plan"); !strings.Contains(found, "nothing to do") {
+			t.Errorf("plan:\n%s", found)
+		}
+		if n, want := len(p.containers(t)), 1+strings.Count(text, "kind: nginx"); n != want {
+			t.Errorf("%d containers, want %d", n, want)
+		}
+	}
 }
