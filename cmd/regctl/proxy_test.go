@@ -600,6 +600,7 @@ func TestProxyRefuses(t *testing.T) {
 	}
 	p.must(t, "start")
 	p.must(t, "status", "--check")
+	p.movesNowhere(t)
 	other := &run{bin, p.name, filepath.Join(t.TempDir(), "reg"), p.port}
 	if code, said := other.fails(t, init...); code != 1 || !strings.Contains(said, "another registry") {
 		t.Errorf("a second registry of that name: exit status %d\n%s", code, said)
@@ -633,5 +634,34 @@ func (p *proxiedRun) withoutImage(t *testing.T, image string) {
 		if n, want := len(p.containers(t)), 1+strings.Count(text, "kind: nginx"); n != want {
 			t.Errorf("%d containers, want %d", n, want)
 		}
+	}
+}
+
+// movesNowhere wants the port that another program holds, by itself and by the proxy: both
+// are refused, and the registry stays as it is.
+func (p *proxiedRun) movesNowhere(t *testing.T) {
+	t.Helper()
+	held, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	port := strconv.Itoa(held.Addr().(*net.TCPAddr).Port)
+	path := filepath.Join(p.dir, "regctl.yaml")
+	was := read(t, path)
+	p.change(t, "port: "+p.port, "port: "+port)
+	if code, said := p.fails(t, "apply"); code != 1 || !strings.Contains(said, port) {
+		t.Errorf("to a port that is held: exit status %d\n%s", code, said)
+	}
+	p.change(t, "kind: nginx", "kind: none")
+	if code, said := p.fails(t, "apply"); code != 1 || !strings.Contains(said, port) {
+		t.Errorf("without nginx to a port that is held: exit status %d\n%s", code, said)
+	}
+	if err := os.WriteFile(path, was, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.must(t, "status", "--check")
+	if found := p.must(t, "plan"); !strings.Contains(found, "nothing to do") {
+		t.Errorf("plan:\n%s", found)
 	}
 }
