@@ -42,6 +42,7 @@ type Registry struct {
 	state          statedir.State
 	lock           *statedir.Lock
 	site           *site
+	aside          bool // the proxy is left aside
 	learnt         learnt
 }
 
