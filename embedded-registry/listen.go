@@ -25,11 +25,26 @@ func listen(ctx context.Context, network, addr string) (net.Listener, error) {
 		}
 	}
 	ln, err := new(net.ListenConfig).Listen(ctx, network, addr)
+	if err == nil && network == "unix" {
+		err = share(ln, addr)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("http.addr: %w", err)
 	}
 	return ln, nil
 }
+
+// share lets a socket's group connect, and nobody else: that group is the folder's where
+// it is setgid, so that a proxy can be let in by a registry that is not of its group.
+func share(ln net.Listener, path string) error {
+	err := os.Chmod(path, socketMode)
+	if err != nil {
+		_ = ln.Close()
+	}
+	return err
+}
+
+const socketMode = 0o660
 
 func removeStale(ctx context.Context, path string) error {
 	fi, err := os.Lstat(path)

@@ -21,12 +21,13 @@ type sender struct {
 // sender says of itself counts only where the peer is a proxy of ours: from the right,
 // the first address that is none of theirs.
 func (r *roster) address(req *http.Request) string {
+	var addr netip.Addr
 	peer, err := netip.ParseAddrPort(req.RemoteAddr)
-	if err != nil {
-		return "" // a unix socket
+	if err == nil {
+		addr = peer.Addr().Unmap()
 	}
-	addr := peer.Addr().Unmap()
-	if r.sender.trusts(addr) {
+	// Whoever may connect to a unix socket, which has no address, is a proxy of ours.
+	if err != nil || r.sender.trusts(addr) {
 		hops := strings.Split(strings.Join(req.Header.Values("X-Forwarded-For"), ","), ",")
 		for _, hop := range slices.Backward(hops) {
 			said, err := netip.ParseAddr(strings.TrimSpace(hop))
@@ -38,7 +39,10 @@ func (r *roster) address(req *http.Request) string {
 			}
 		}
 	}
-	if addr.Is6() {
+	switch {
+	case !addr.IsValid():
+		return ""
+	case addr.Is6():
 		net, _ := addr.WithZone("").Prefix(64)
 		return net.String()
 	}

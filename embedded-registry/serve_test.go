@@ -55,6 +55,9 @@ func TestUnixSocket(t *testing.T) {
 	ln.Close()
 	s := serve(t, config)
 	roundTrip(t, "localhost:1", dialer)
+	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("%v, %v: want mode 0660", info, err)
+	}
 	if err := refusal(t, config); !strings.Contains(err.Error(), "another process answers") {
 		t.Error(err)
 	}

@@ -166,14 +166,14 @@ func (r *run) out(t *testing.T, args ...string) string {
 }
 
 // dockerClient is a docker command with logins of its own.
-type dockerClient struct{ config, repository string }
+type dockerClient struct{ config, repository, sock string }
 
 func (r *run) client(t *testing.T) dockerClient {
-	return dockerClient{t.TempDir(), "127.0.0.1:" + r.port + "/" + r.name}
+	return dockerClient{config: t.TempDir(), repository: "127.0.0.1:" + r.port + "/" + r.name}
 }
 
 func (c dockerClient) run(stdin []byte, args ...string) error {
-	_, err := docker("", stdin, append([]string{"--config", c.config}, args...)...)
+	_, err := docker(c.sock, stdin, append([]string{"--config", c.config}, args...)...)
 	return err
 }
 
@@ -185,10 +185,10 @@ func (c dockerClient) login(user, password string) error {
 // push makes an image and pushes it; the engine keeps nothing of it.
 func (c dockerClient) push() (ref string, err error) {
 	ref = c.repository + ":pushed"
-	if _, err := docker("", layer(), "import", "-", ref); err != nil {
+	if _, err := docker(c.sock, layer(), "import", "-", ref); err != nil {
 		return ref, err
 	}
-	defer func() { _, _ = docker("", nil, "image", "rm", "-f", ref) }()
+	defer func() { _, _ = docker(c.sock, nil, "image", "rm", "-f", ref) }()
 	return ref, c.run(nil, "push", ref)
 }
 
@@ -198,7 +198,7 @@ func (c dockerClient) pushes(t *testing.T, who string) {
 	ref, err := c.push()
 	if err == nil {
 		err = c.run(nil, "pull", ref)
-		_, _ = docker("", nil, "image", "rm", "-f", ref)
+		_, _ = docker(c.sock, nil, "image", "rm", "-f", ref)
 	}
 	if err != nil {
 		t.Errorf("%s: %v", who, err)

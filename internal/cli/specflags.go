@@ -20,19 +20,21 @@ type specFlags struct {
 	hosts, addHosts, set      []string
 	bind, tls, keyType        string
 	cert, key, caCert         string
-	storage, volume           string
+	volume                    string
 	runtime, image, linuxFile string
 	port, certDays, caDays    int
 	http2                     bool
 	acme                      acmeFlags
 	auth                      authFlags
+	proxy                     proxyFlags
+	storage                   storageFlags
 }
 
 func (s *specFlags) register(cmd *cobra.Command) {
 	d := spec.Default()
 	f := cmd.Flags()
 	f.StringSliceVar(&s.hosts, "host", nil, "a DNS name or IP address of the registry; repeat it; the first is what clients use (default: this machine's names and addresses)")
-	f.IntVar(&s.port, "port", d.Port, "the port clients use")
+	f.IntVar(&s.port, "port", d.Port, "the port clients use (behind a proxy 443, or 80 with --tls none)")
 	f.StringVar(&s.bind, "bind", "", "listen on this address alone (default: all, IPv4 and IPv6)")
 
 	f.StringVar(&s.tls, "tls", d.TLS.Mode, "selfsigned (a private CA), letsencrypt (an ACME server), files (your own certificate) or none (plain HTTP)")
@@ -47,7 +49,9 @@ func (s *specFlags) register(cmd *cobra.Command) {
 
 	s.auth.register(cmd)
 
-	f.StringVar(&s.storage, "storage", d.Storage.Driver, "filesystem or inmemory (for tests: gone when the registry stops)")
+	s.proxy.register(cmd)
+
+	s.storage.register(cmd)
 	f.StringVar(&s.volume, "data-volume", "", "keep the images in this named Docker volume instead of DIR/data")
 	f.StringVar(&s.runtime, "runtime", "auto", "auto, docker or process; auto is docker where Docker is installed")
 	f.StringVar(&s.image, "image", "", "run this stock registry image (2 or 3) instead of the embedded registry")
@@ -59,7 +63,6 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	for flag, values := range map[string][]string{
 		"tls":      {spec.TLSSelfSigned, spec.TLSLetsEncrypt, spec.TLSFiles, spec.TLSNone},
 		"key-type": {"ecdsa256", "ecdsa384", "rsa2048", "rsa4096", "ed25519"},
-		"storage":  {spec.StorageFilesystem, spec.StorageInMemory},
 		"runtime":  {"auto", spec.RuntimeDocker, spec.RuntimeProcess},
 	} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
@@ -84,8 +87,7 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 		}
 	}
 	for flag, to := range map[string]*string{
-		"bind": &out.Bind, "tls": &out.TLS.Mode, "key-type": &out.TLS.KeyType, "storage": &out.Storage.Driver,
-		"data-volume": &out.Storage.Volume, "image": &out.Image,
+		"bind": &out.Bind, "tls": &out.TLS.Mode, "key-type": &out.TLS.KeyType, "data-volume": &out.Storage.Volume, "image": &out.Image,
 	} {
 		if given(flag) {
 			*to, _ = cmd.Flags().GetString(flag)
@@ -110,6 +112,10 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 		out.HTTP2 = s.http2
 	}
 	s.auth.over(given, &out)
+	s.proxy.over(given, base, &out)
+	if err := s.storage.over(given, &out.Storage); err != nil {
+		return out, err
+	}
 	return out, s.setOver(&out)
 }
 

@@ -78,10 +78,17 @@ func printStatus(w io.Writer, s scenario.Status) {
 	if s.TLS.CAFingerprint != "" {
 		row("ca", "%s", s.TLS.CAFingerprint)
 	}
-	if s.Auth.Mode == spec.AuthHtpasswd {
+	if s.Auth.Users > 0 || s.Auth.Mode == spec.AuthHtpasswd {
 		row("auth", "%s, %d %s", s.Auth.Mode, s.Auth.Users, plural(s.Auth.Users, "user"))
 	} else {
 		row("auth", "%s", s.Auth.Mode)
+	}
+	if p := s.Proxy; p != nil {
+		asks := ""
+		if s.Auth.Mode == spec.AuthHtpasswd {
+			asks = ", passwords asked for by the " + p.AuthAt
+		}
+		row("proxy", "%s %s%s", p.Kind, p.Version+p.Image, asks)
 	}
 	if n := len(s.Clients); n > 0 {
 		row("clients", "%d %s, %d verified; regctl clients list names them", n, plural(n, "host"), verifiedOf(s.Clients))

@@ -5,6 +5,8 @@
 // It does no I/O and never looks at REGISTRY_* variables.
 package distconfig
 
+import "github.com/regctl/regctl/internal/parameters"
+
 // Flavour is a registry program; their configuration schemas differ.
 type Flavour string
 
@@ -20,7 +22,10 @@ const (
 type Env struct {
 	Serve      string // holds tls/current/crt and key
 	Data       string // the images, for filesystem storage
-	Addr       string // what to listen on: HOST:PORT or :PORT
+	Net        string // "unix", or "" for TCP
+	Addr       string // what to listen on: HOST:PORT or :PORT, or the path of a unix socket
 	HTTPSecret string // signs upload state; "" renders none
 	Flavour    Flavour
+	// Secrets are the storage driver's secret parameters, where it has any.
+	Secrets []parameters.Parameter
 }

@@ -12,7 +12,7 @@ import (
 // two places to set them, one would lie.
 var owned = []struct{ path, hint string }{
 	{"http.addr", "set port and bind in regctl.yaml, or --port and --bind"},
-	{"http.net", "regctl listens on TCP alone: set port and bind in regctl.yaml"},
+	{"http.net", "a unix socket behind a proxy, else TCP: set port and bind in regctl.yaml"},
 	{"http.tls.certificate", "set tls.mode to files, and tls.cert, in regctl.yaml, or --tls files --cert"},
 	{"http.tls.key", "set tls.mode to files, and tls.key, in regctl.yaml, or --tls files --key"},
 	{"http.tls.letsencrypt", "set tls.mode in regctl.yaml, or --tls"},

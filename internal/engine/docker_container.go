@@ -27,6 +27,7 @@ type Container struct {
 	Publish    []Port   `json:"publish,omitempty"`
 	Mounts     []Mount  `json:"mounts,omitempty"`
 	AddHosts   []string `json:"addHosts,omitempty"` // NAME:IP
+	Network    string   `json:"network,omitempty"`  // the one network it is in; "" is the engine's own
 	Env        []string `json:"env,omitempty"`      // NAME=VALUE
 	Tmpfs      []string `json:"tmpfs,omitempty"`    // paths, for an image that must write to them
 	// Health is the command that tells whether the registry answers, run in the

@@ -45,6 +45,9 @@ func (d *Docker) containerConfig(ctx context.Context, c Container) (*container.C
 		PortBindings:   nat.PortMap{},
 		Tmpfs:          map[string]string{},
 	}
+	if c.Network != "" {
+		host.NetworkMode = container.NetworkMode(c.Network)
+	}
 	for _, p := range c.Publish {
 		inside := nat.Port(strconv.Itoa(int(p.Container)) + "/tcp")
 		binding := nat.PortBinding{HostPort: strconv.Itoa(int(p.Host))}

@@ -95,6 +95,8 @@ func (d *Docker) Handlers(dir string, images Images) map[host.Kind]host.Handler 
 		KindImage:     images,
 		KindContainer: Containers{d, dir},
 		KindVolume:    Volumes{d, dir},
+		KindNetwork:   Networks{d, dir},
+		KindReload:    Reloads{d},
 		KindReady:     Ready{d, dir},
 	}
 }

@@ -11,6 +11,7 @@ const (
 	KindImage     host.Kind = "image"     // Fact.Data is an imageFact
 	KindContainer host.Kind = "container" // Fact.Data is a containerFact
 	KindVolume    host.Kind = "volume"    // Fact.Data is a Volume
+	KindNetwork   host.Kind = "network"   // Fact.Data is a Network
 	KindReady     host.Kind = "ready"     // a registry that answers; it can be waited for and no more
 )
 
@@ -18,5 +19,5 @@ const (
 const (
 	LabelRegistry = "io.regctl.registry" // the registry's name
 	LabelDir      = "io.regctl.dir"      // its directory
-	LabelSpec     = "io.regctl.spec"     // the Container or Volume as canonical JSON
+	LabelSpec     = "io.regctl.spec"     // the Container, Volume or Network as canonical JSON
 )

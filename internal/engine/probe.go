@@ -14,6 +14,7 @@ import (
 func ProbeConfig(ctx context.Context, path string) error {
 	var config struct {
 		HTTP struct {
+			Net  string `yaml:"net"`
 			Addr string `yaml:"addr"`
 			TLS  struct {
 				Certificate string `yaml:"certificate"`
@@ -26,6 +27,9 @@ func ProbeConfig(ctx context.Context, path string) error {
 	}
 	if err := yaml.Unmarshal(data, &config); err != nil {
 		return err
+	}
+	if config.HTTP.Net == "unix" {
+		return Endpoint{URL: "http://localhost", Addr: config.HTTP.Addr}.Probe(ctx)
 	}
 	address, port, err := net.SplitHostPort(config.HTTP.Addr)
 	if err != nil {

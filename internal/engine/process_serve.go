@@ -147,11 +147,14 @@ func (b bindings) listen() (net.Listener, error) {
 	return nil, fmt.Errorf("http.addr: %w", err)
 }
 
-// folders are those that the registry uses: its configuration, data and log.
+// folders are those that the registry uses: its configuration, data, socket and log.
 func (o ServeOptions) folders(config string, b bindings) []string {
 	list := []string{filepath.Dir(config)}
 	if data := b.Storage.Filesystem.RootDirectory; filepath.IsAbs(data) {
 		list = append(list, data)
+	}
+	if b.HTTP.Net == "unix" && filepath.IsAbs(b.HTTP.Addr) {
+		list = append(list, filepath.Dir(b.HTTP.Addr))
 	}
 	if o.LogFile != "" {
 		list = append(list, filepath.Dir(o.LogFile))

@@ -21,6 +21,8 @@ type ProcessOptions struct {
 	Source string
 	// Data is where images are kept on this machine's disk, or "".
 	Data string
+	// Socket is the folder of the unix socket that it listens on, or "".
+	Socket string
 	// RestartIf are the files that the process reads only when it starts.
 	RestartIf []host.Ref
 	// CronLines are further lines for the file in /etc/cron.d, where there is one.
@@ -52,6 +54,9 @@ func (o ProcessOptions) Want() (host.Fact, error) {
 	folders := []string{o.Dir.Logs()}
 	if o.Data != "" {
 		folders = append(folders, o.Data)
+	}
+	if o.Socket != "" {
+		folders = append(folders, o.Socket)
 	}
 	text, err := Unit{Name: o.Name, User: o.user(), Drain: o.Drain, Data: folders, Process: p}.Render()
 	return UnitFact(text), err

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,8 +26,10 @@ const readyTime = 30 * time.Second
 
 // Endpoint is where a registry is reached.
 type Endpoint struct {
-	URL  string `json:"url"`            // https://registry.test:5000
-	Addr string `json:"addr,omitempty"` // host:port to connect to instead, whatever the name resolves to
+	URL string `json:"url"` // https://registry.test:5000
+	// Addr is what to connect to instead, whatever the name resolves to: host:port, or
+	// the absolute path of a unix socket.
+	Addr string `json:"addr,omitempty"`
 	// CA is the PEM that the server's certificate must lead to; nil accepts any,
 	// for then only whether it answers is asked.
 	CA []byte `json:"ca,omitempty"`
@@ -57,7 +60,10 @@ func (e Endpoint) client() (*http.Client, error) {
 		Transport: &http.Transport{
 			TLSClientConfig: trust,
 			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				if e.Addr != "" {
+				switch {
+				case filepath.IsAbs(e.Addr):
+					network, addr = "unix", e.Addr
+				case e.Addr != "":
 					addr = e.Addr
 				}
 				return dialer.DialContext(ctx, network, addr)
@@ -101,36 +107,18 @@ func (e Endpoint) base(ctx context.Context, client *http.Client, user string, pa
 	return baseAnswer{resp.StatusCode, resp.Status, resp.Header.Get("WWW-Authenticate")}, resp.Body.Close()
 }
 
-// Admits reports whether the registry lets user in by Basic authentication, and
-// whether it asks for that at all. One that sends clients to a token server asks, and
-// admits everybody as far as can be told here.
-func (e Endpoint) Admits(ctx context.Context, user string, password secret.String) (admits, asks bool, err error) {
-	client, err := e.client()
-	if err != nil {
-		return false, false, err
-	}
-	defer client.CloseIdleConnections()
-	open, err := e.base(ctx, client, "", secret.String{})
-	if err != nil || open.code != http.StatusUnauthorized {
-		return true, false, err
-	}
-	if scheme, _, _ := strings.Cut(open.challenge, " "); !strings.EqualFold(scheme, "basic") {
-		return true, true, nil
-	}
-	in, err := e.base(ctx, client, user, password)
-	return err == nil && in.code == http.StatusOK, true, err
-}
-
 // readyWant is what a wait is told: Fact.Data of KindReady.
 type readyWant struct {
 	Endpoint
 	Container string `json:"container"`
+	Asks      bool   `json:"asks,omitempty"`
 }
 
 // WaitStep waits until the registry answers, if one of After has changed.
 type WaitStep struct {
 	Endpoint  Endpoint
 	Container string // the one that serves it
+	Asks      bool   // wait also until it asks for a password
 	After     []host.Ref
 }
 
@@ -145,7 +133,7 @@ func (s WaitStep) Plan(host.Facts) (step.Change, error) {
 	return step.Change{Ops: []host.Op{{
 		Ref:    host.Ref{Kind: KindReady, Path: s.Endpoint.URL},
 		Action: host.Wait,
-		Want:   host.Fact{Exists: true, Data: canonical(readyWant{s.Endpoint, s.Container})},
+		Want:   host.Fact{Exists: true, Data: canonical(readyWant{s.Endpoint, s.Container, s.Asks})},
 		Before: host.AnyBefore,
 		OnlyIf: s.After,
 	}}}, nil
@@ -177,6 +165,9 @@ func (h Ready) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 	// A registry is up within some 30 ms, and what waits for it is a person.
 	for pause := 2 * time.Millisecond; ; pause = min(pause+pause/4, 200*time.Millisecond) {
 		err := want.get(limited, client)
+		if err == nil && want.Asks {
+			err = want.asks(limited, client)
+		}
 		var untrusted *tls.CertificateVerificationError
 		if err == nil || errors.As(err, &untrusted) {
 			return host.Fact{}, err
@@ -195,6 +186,14 @@ func (h Ready) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 			return host.Fact{}, fault.Fail("regctl logs tells more; after init --retain there is something to look at", "%s did not answer within %s: %w", want.URL, readyTime, err)
 		}
 	}
+}
+
+func (w readyWant) asks(ctx context.Context, client *http.Client) error {
+	answer, err := w.base(ctx, client, "", secret.String{})
+	if err == nil && answer.code != http.StatusUnauthorized {
+		err = errors.New("it asks nobody for a password")
+	}
+	return err
 }
 
 // dead tells why the container does not run, if it does not.

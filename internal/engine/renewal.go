@@ -25,6 +25,8 @@ type RenewalOptions struct {
 	// CronFile is set where /etc/cron.d/regctl-NAME is the process runtime's, which
 	// writes the line for renewals too: see ProcessOptions.Renewal.
 	CronFile bool
+	// Writes are folders below /etc that a renewal writes: those of a proxy.
+	Writes []string
 	Supervision
 }
 

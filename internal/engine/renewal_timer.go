@@ -44,7 +44,11 @@ func (o RenewalOptions) timer() (host.Fact, error) {
 	if strings.ContainsAny(o.Exe(), "\"'\\") {
 		return host.Fact{}, fault.Usage("choose a --dir without quotes and backslashes", "%q: systemd cannot start a program of that name", o.Exe())
 	}
-	values := map[string]string{"Name": o.Name, "ExecStart": strings.Join(command, " ")}
+	var writes []string
+	for _, dir := range o.Writes {
+		writes = append(writes, unitQuote(dir))
+	}
+	values := map[string]string{"Name": o.Name, "ExecStart": strings.Join(command, " "), "Writes": strings.Join(writes, " ")}
 	service, err := unitText("systemd-renew.service.tmpl", values)
 	if err != nil {
 		return host.Fact{}, err

@@ -75,10 +75,6 @@ func (o ordered) planFiles(seen host.Facts, change *step.Change) (map[string][]b
 			}
 		}
 		read[f.flag] = now.Data
-		if f.copy == o.placedCA() && was.Exists && !bytes.Equal(now.Data, was.Data) && len(o.place.Trusting) > 0 {
-			return nil, fault.Fail("regctl untrust-clients --all, regctl apply, and then regctl trust-clients gives them the new one",
-				"%s is another CA than the one that %d of your hosts trust", f.source, len(o.place.Trusting))
-		}
 		if !bytes.Equal(now.Data, was.Data) {
 			change.Items = append(change.Items, step.Item{Target: f.copy.Path, Action: action(was), Diff: "(from " + f.source + ")"})
 			change.Ops = append(change.Ops, writeOp(f.copy, seen, ours(f.mode, now.Data)))
@@ -113,13 +109,20 @@ func (o ordered) options(seen host.Facts, files map[string][]byte, names []strin
 		}
 	case acme.DNS01:
 		options.Challenge.DNS.Provider = t.DNSProvider
+		if t.DNSResolver != "" {
+			options.Challenge.DNS.Resolvers = []string{t.DNSResolver}
+		}
 		options.Challenge.DNS.Credentials, err = dnsprovider.Parse(t.DNSCredentialsFile, files["--dns-credentials-file"])
 	}
 	return options, firstError(err, acme.Check(options))
 }
 
-// answering has the registry answer tls-alpn-01 itself where it runs: the port is its.
+// answering has the registry answer tls-alpn-01 itself where it runs: the port is its. So
+// does its proxy with http-01.
 func (o ordered) answering(ctx context.Context, c acme.Challenge) acme.Challenge {
+	if c.Kind == acme.HTTP01 && o.inSite(ctx) {
+		c.Webroot = acmeWebroot(o.spec)
+	}
 	if c.Kind != acme.TLSALPN01 {
 		return c
 	}

@@ -118,7 +118,7 @@ func (r *Registry) askEndpoint(ctx context.Context, c *Certificates, disk []byte
 }
 
 func (r *Registry) servedBy(ours bool) string {
-	if ours && r.Spec.Runtime == spec.RuntimeDocker {
+	if ours && !r.Spec.Proxied() && r.Spec.Runtime == spec.RuntimeDocker {
 		return "container " + r.Spec.Name
 	}
 	return engine.PortHolder(ownEndpoint(r.Spec).Addr)

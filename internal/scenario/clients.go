@@ -22,7 +22,7 @@ func (r *Registry) ForClients() (trust.Registry, error) {
 	s := r.Spec
 	t := trust.Registry{Host: s.First(), Port: s.Port, Plain: s.TLS.Mode == spec.TLSNone}
 	t.MirrorOf, _ = asMap(s.Config["proxy"])["remoteurl"].(string)
-	if t.Plain || r.publicCA() {
+	if t.Plain || r.PublicCA() {
 		return t, nil
 	}
 	ca, err := readFile(r.Dir.Join("certs", "ca.crt"))
@@ -67,6 +67,9 @@ func (r *Registry) Verification(ctx context.Context, t trust.Registry, o VerifyO
 	}
 	how = &verify.Target{Registry: t, Mode: o.Mode, User: o.User, Password: o.Password}
 	own := r.credentialOpensCanary()
+	if !own && o.User == "" {
+		how.WhyNone = "its token server gives tokens to users of its own alone: name one with --verify-user"
+	}
 	if o.Mode == verify.TLS || r.Spec.Image != "" || !own && o.User == "" && r.asksForPassword() {
 		return how, nothing, nil
 	}
@@ -113,10 +116,11 @@ func (r *Registry) asksForPassword() bool {
 }
 
 // credentialOpensCanary reports whether the canary's own credential is one that
-// clients would send: not where they are told to ask somebody else for a token.
+// clients would send: not where they are told to ask somebody else for a token, nor where
+// a proxy asks, which knows users alone.
 func (r *Registry) credentialOpensCanary() bool {
 	_, token := asMap(r.Spec.Config["auth"])["token"]
-	return !token
+	return !token && !r.Spec.Auth.Foreign() && !r.Spec.ProxyAsks()
 }
 
 // Clients are the hosts that trust the registry, or were asked to.
@@ -131,7 +135,7 @@ func (r *Registry) statusClients() ([]StatusClient, error) {
 	all, err := r.Clients()
 	clients := []StatusClient{}
 	for _, c := range all {
-		if !c.Trusts() {
+		if !c.Trusts() && !c.Follows {
 			continue
 		}
 		s := StatusClient{Host: c.Host, Stores: []string{}, Verified: c.Verified}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,11 +31,13 @@ const (
 
 // dockerPlace is where a container sees its files. Whom it runs as is left out:
 // only the engine knows.
-func dockerPlace(dir statedir.Dir) Place {
-	return Place{
+func dockerPlace(dir statedir.Dir, s spec.Spec) Place {
+	p := Place{
 		Dir: dir, Now: time.Now(), Flavour: distconfig.Embedded,
-		ServeAt: containerServe, DataAt: containerData, Addr: ":" + strconv.Itoa(containerPort),
+		ServeAt: containerServe, DataAt: containerData, Runs: host.Ref{Kind: engine.KindContainer, Path: s.Name},
 	}
+	p.listening(s, ":"+strconv.Itoa(containerPort), containerSocket)
+	return p
 }
 
 // dockerSite runs the registry as a container of this machine's Docker Engine.
@@ -56,27 +59,40 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := dockerPlace(r.Dir)
-	p.UID, p.GID, p.Flavour = user.UID, user.GID, c.flavour
+	p := dockerPlace(r.Dir, r.Spec)
+	p.UID, p.GID, p.Flavour, p.ContainerUser = user.UID, user.GID, c.flavour, user.Container
+	if ref := r.Spec.Proxy.Image; ref != "" {
+		if err := docker.Fetch(ctx, ref); err != nil {
+			return nil, err
+		}
+	}
 	want := container(r.Spec, r.Dir, user.Container, c)
-	ref := host.Ref{Kind: engine.KindContainer, Path: want.Name}
-	wait := engine.WaitStep{Endpoint: ownEndpoint(r.Spec), Container: want.Name, After: []host.Ref{ref}}
+	if err := r.findFront(ctx, &p); err != nil {
+		return nil, err
+	}
+	wait := engine.WaitStep{Endpoint: behind(r.Spec), Container: want.Name, After: []host.Ref{p.Runs}}
 	own, err := image.Executable()
 	if err != nil {
 		return nil, err
 	}
-	renewing, err := renewalSteps(r, renewalOptions(r, own, engine.FindSupervision()))
+	renewing, err := renewalSteps(r, renewalOptions(r, p, own, engine.FindSupervision()))
 	if err != nil {
 		return nil, err
 	}
 	p.Runtime = join(
 		[]step.Step{
 			c.step,
-			engine.ContainerStep{Want: want, RestartIf: append(restartFiles(r.Dir, r.Spec.Image != ""), mounted(r.Dir)...)},
+			engine.ContainerStep{Want: want, RestartIf: append(restartFiles(r.Dir, r.Spec.Image != "" && r.Spec.EndpointTLS()), mounted(r.Dir, r.Spec)...)},
 		},
 		renewing, // while the container gets ready
-		[]step.Step{wait},
 	)
+	if r.Spec.ProxyOnHost() || r.Spec.Socket() || !r.Spec.Proxied() {
+		p.Runtime = append(p.Runtime, wait) // else only its proxy can tell
+	}
+	if network := want.Network; network != "" {
+		made := engine.Network{Name: network, Registry: r.Spec.Name, Dir: string(r.Dir)}
+		p.Runtime = append([]step.Step{engine.NetworkStep{Want: made}}, p.Runtime...)
+	}
 	if volume := r.Spec.Storage.Volume; volume != "" {
 		made := engine.Volume{Name: volume, Registry: r.Spec.Name, Dir: string(r.Dir), UID: p.UID, GID: p.GID}
 		p.Runtime = append([]step.Step{engine.VolumeStep{Want: made}}, p.Runtime...)
@@ -84,7 +100,15 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 	s := newDockerSite(docker, r.Dir, want.Name, engine.Images{Exe: c.exe, Info: c.info, Progress: r.Progress}, engine.Binary{Source: own, Link: true})
 	s.engine = docker.Endpoint()
 	s.place, s.image, s.wait = p, c.info.Ref, []step.Step{wait}
-	s.preflight = func(ctx context.Context) error { return docker.CheckPorts(ctx, want) }
+	s.preflight = func(ctx context.Context) error {
+		if err := r.proxyPreflight(ctx, p); err != nil || len(p.Withdrawn) > 0 {
+			return err
+		}
+		if r.Spec.Proxied() && !r.Spec.ProxyOnHost() && !r.moves(ctx) {
+			return docker.CheckPorts(ctx, proxyContainer(r.Spec, p))
+		}
+		return docker.CheckPorts(ctx, want)
+	}
 	return s, nil
 }
 
@@ -169,7 +193,19 @@ func container(s spec.Spec, dir statedir.Dir, user string, c chosenImage) engine
 		Mounts:   []engine.Mount{{Source: dir.Serve(), Target: containerServe, ReadOnly: true}},
 		AddHosts: s.AddHosts,
 	}
-	if addr, err := netip.ParseAddr(s.Bind); err == nil && !addr.IsUnspecified() {
+	if driver, _ := s.Storage.Backend(); driver == spec.StorageS3 && c.flavour != distconfig.Embedded {
+		want.Env = append(slices.Clone(want.Env), awsVariable+"="+containerServe+"/"+servedAWS)
+	}
+	switch addr, err := netip.ParseAddr(s.Bind); {
+	case s.Socket():
+		want.Publish = nil
+		want.Mounts = append(want.Mounts, engine.Mount{Source: socketDir(s), Target: containerSocket})
+	case s.Proxied() && !s.ProxyOnHost():
+		want.Publish, want.Network = nil, networkName(s)
+	case s.Proxied():
+		want.Publish[0] = engine.Port{IP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Host: uint16(s.Proxy.BackendPort()), Container: containerPort}
+		want.Network = networkName(s)
+	case err == nil && !addr.IsUnspecified():
 		want.Publish[0].IP = addr
 	}
 	switch {

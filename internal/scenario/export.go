@@ -32,6 +32,10 @@ func (r *Registry) Workload(ref string) (export.Workload, error) {
 		return export.Workload{}, fault.Usage("regctl init --runtime docker makes one that can be exported",
 			"the registry is a process of this machine, whose config.yml has this machine's paths")
 	}
+	if r.Spec.Proxied() {
+		return export.Workload{}, fault.Usage("set proxy: {kind: none} in a copy of the registry's settings for the other engine",
+			"the registry listens where %s on this machine alone reaches it", r.Spec.Proxy.Kind)
+	}
 	want := container(r.Spec, r.Dir, "", c)
 	w := export.Workload{
 		Name: want.Name, Image: want.Image, Args: want.Args, Health: want.Health, UID: r.state.UID, GID: r.state.GID,

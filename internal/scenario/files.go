@@ -13,11 +13,12 @@ func ownCertificate(s spec.Spec, p Place) []step.Step {
 		specFile(p),
 		[]step.Step{
 			serveDir(p, p.Dir.ServeTLS()),
-			broughtPair{spec: s, place: p},
+			formerCA{s, p},
+			noted(broughtPair{spec: s, place: p}, p),
 		},
 		certificateLinks(p),
 		configuration(s, p),
-		p.Runtime,
+		serving(s, p),
 		pairInUse(s, p),
 	)
 }

@@ -22,6 +22,9 @@ func (r *Registry) awaitLate(ctx context.Context, killed bool) error {
 		r.state.Image = r.ourImage()
 	}
 	refs := []host.Ref{r.site.runs, {Kind: engine.KindLoop, Path: string(r.Dir)}}
+	if r.Spec.Proxy.Image != "" {
+		refs = append(refs, proxyRef(r.Spec))
+	}
 	known := func(ref host.Ref) bool {
 		return slices.ContainsFunc(r.state.Receipts, func(receipt host.Receipt) bool { return receipt.Ref == ref })
 	}

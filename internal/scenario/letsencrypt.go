@@ -15,12 +15,13 @@ func letsEncrypt(s spec.Spec, p Place) []step.Step {
 		specFile(p),
 		[]step.Step{
 			serveDir(p, p.Dir.ServeTLS()),
-			ordered{spec: s, place: p},
+			formerCA{s, p},
+			noted(ordered{spec: s, place: p}, p),
 		},
 		certificateLinks(p),
 		liveLinks(s, p),
 		configuration(s, p),
-		p.Runtime,
+		serving(s, p),
 		pairInUse(s, p),
 	)
 }

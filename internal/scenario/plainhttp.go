@@ -12,6 +12,6 @@ func plainHTTP(s spec.Spec, p Place) []step.Step {
 		folders(s, p),
 		specFile(p),
 		configuration(s, p),
-		p.Runtime,
+		serving(s, p),
 	)
 }

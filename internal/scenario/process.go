@@ -23,13 +23,12 @@ const serveID = image.User
 const drain = 10 * time.Second
 
 // processSite runs the registry as a process of this machine.
-func processSite(r *Registry) (*site, error) {
-	p := processPlace(r, r.Spec)
+func processSite(r *Registry, p Place) (*site, error) {
 	options, err := processOptions(r, p)
 	if err != nil {
 		return nil, err
 	}
-	renewals := renewalOptions(r, "", options.Supervision)
+	renewals := renewalOptions(r, p, "", options.Supervision)
 	if r.Spec.TLS.Mode != spec.TLSNone {
 		options.CronLines = renewals.CronLines()
 	}
@@ -45,7 +44,7 @@ func processSite(r *Registry) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Runtime = join(steps, renewing)
+	p.Runtime, p.Runs = join(steps, renewing), options.Ref()
 	handlers := processHandlers()
 	handlers[engine.KindBinary] = engine.Binary{Source: options.Source}
 	return &site{
@@ -58,6 +57,9 @@ func processSite(r *Registry) (*site, error) {
 			return !options.Systemd || json.Unmarshal(f.Data, &unit) == nil && unit.Active
 		},
 		preflight: func(ctx context.Context) error {
+			if err := r.proxyPreflight(ctx, p); err != nil || r.Spec.Socket() || len(p.Withdrawn) > 0 {
+				return err
+			}
 			return processPortFree(ctx, r.Dir, p.Addr, options.Inspect)
 		},
 	}, nil
@@ -65,8 +67,13 @@ func processSite(r *Registry) (*site, error) {
 
 func processOptions(r *Registry, p Place) (engine.ProcessOptions, error) {
 	exe, err := image.Executable()
+	socket := ""
+	if r.Spec.Socket() {
+		socket = socketDir(r.Spec)
+	}
 	return engine.ProcessOptions{
-		Name: r.Spec.Name, Dir: r.Dir, UID: p.UID, GID: p.GID, Drain: drain, Source: exe,
+		Socket: socket,
+		Name:   r.Spec.Name, Dir: r.Dir, UID: p.UID, GID: p.GID, Drain: drain, Source: exe,
 		Data:        p.DataAt,
 		RestartIf:   restartFiles(r.Dir, false),
 		Supervision: engine.FindSupervision(),
@@ -94,8 +101,9 @@ func processPlace(r *Registry, s spec.Spec) Place {
 	}
 	p := Place{
 		Dir: r.Dir, UID: uid, GID: gid, Now: time.Now(), Flavour: distconfig.Embedded,
-		ServeAt: r.Dir.Serve(), Addr: net.JoinHostPort(s.Bind, strconv.Itoa(s.Port)),
+		ServeAt: r.Dir.Serve(),
 	}
+	p.listening(s, net.JoinHostPort(s.Bind, strconv.Itoa(s.Port)), socketDir(s))
 	if s.Storage.Driver == spec.StorageFilesystem {
 		p.DataAt = r.Dir.Data()
 	}

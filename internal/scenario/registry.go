@@ -37,9 +37,12 @@ type Registry struct {
 	file    []byte // regctl.yaml as read
 	write   []byte // regctl.yaml as it should become; nil leaves it
 	users   []byte // the file of users as it should become; nil leaves it
-	state   statedir.State
-	lock    *statedir.Lock
-	site    *site
+	// storageSecrets is secrets/storage as it should become; nil leaves it.
+	storageSecrets []byte
+	state          statedir.State
+	lock           *statedir.Lock
+	site           *site
+	learnt         learnt
 }
 
 // Open reads what there is in dir. An absent or empty folder is a registry that
@@ -178,17 +181,24 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 	}
 	return r.unlocking(ctx, func() (step.Planned, error) {
 		p := r.site.place
-		p.SpecYAML, p.Say, p.Users = r.write, r.Progress, r.users
+		p.SpecYAML, p.Say, p.Users, p.StorageSecrets, p.Learnt = r.write, r.Progress, r.users, r.storageSecrets, &r.learnt
 		if r.state.TLS == spec.TLSSelfSigned {
 			var err error
 			if p.Trusting, err = statedir.MayTrust(r.Dir); err != nil {
 				return step.Planned{}, err
 			}
 		}
+		if err := r.succession(&p); err != nil {
+			return step.Planned{}, err
+		}
 		if r.NoStart {
 			p.Runtime = nil
 		}
-		return step.Plan(ctx, r.site.host, Steps(r.Spec, p))
+		planned, err := step.Plan(ctx, r.site.host, Steps(r.Spec, p))
+		if err != nil {
+			return planned, err
+		}
+		return planned, r.checkIssuer(ctx, planned)
 	})
 }
 
@@ -213,10 +223,14 @@ func (r *Registry) RenderConfig(s spec.Spec) ([]byte, error) {
 	}
 	place := processPlace(r, s)
 	if s.Runtime == spec.RuntimeDocker {
-		place = dockerPlace(r.Dir)
+		place = dockerPlace(r.Dir, s)
 		place.Flavour = flavourOf(s.Image)
 	}
-	return Render(s, place, strings.TrimSpace(string(http)))
+	secrets, err := r.secretsFor(s)
+	if err != nil {
+		return nil, err
+	}
+	return Render(s, place, strings.TrimSpace(string(http)), secrets...)
 }
 
 // Logs copies what the registry logged to w: the last tail lines (all when

@@ -38,10 +38,13 @@ func (r *Registry) ConnectForRenewal(ctx context.Context) (err error) {
 	}
 	place := processPlace(r, r.Spec)
 	if r.Spec.Runtime == spec.RuntimeDocker {
-		place = dockerPlace(r.Dir)
+		place = dockerPlace(r.Dir, r.Spec)
 	}
 	place.UID, place.GID = r.state.UID, r.state.GID
-	if r.Spec.Runtime == spec.RuntimeProcess || r.Spec.Image == "" && !r.Unfinished() {
+	if err := r.findFront(ctx, &place); err != nil {
+		return err
+	}
+	if r.Spec.Runtime == spec.RuntimeProcess || r.Spec.Image == "" && r.Spec.Proxy.Image == "" && !r.Unfinished() {
 		r.site = &site{host: host.NewLocal(withOurs(nil)), place: place}
 		return nil
 	}
@@ -93,8 +96,16 @@ func (r *Registry) planLeaf(ctx context.Context, change func(Place) step.Step) (
 	stale := now != nil && disk != nil && !engine.SameLeaf(now, disk)
 	return r.unlocking(ctx, func() (step.Planned, error) {
 		p := r.placeNow()
-		list := []step.Step{change(p)}
-		if r.Spec.Image != "" {
+		p.Learnt = &r.learnt
+		list := []step.Step{noted(change(p), p)}
+		switch {
+		case p.Front != nil && !r.Spec.ProxyOnHost():
+			list = append(list, pairCopy{p}, engine.ReloadStep{
+				Container: proxyName(r.Spec), Check: nginxCommand("-t"), After: []host.Ref{fileRef(imagePair(p))},
+			})
+		case p.Front != nil:
+			list = append(list, frontSite{spec: r.Spec, place: p})
+		case r.Spec.Image != "":
 			list = append(list, r.reloadStock(stale)...)
 		}
 		if unreachable == nil {
@@ -138,7 +149,7 @@ func (p restartIf) Plan(seen host.Facts) (step.Change, error) {
 
 // Restarts reports whether a plan restarts what runs.
 func (r *Registry) Restarts(planned step.Planned) bool {
-	return slices.ContainsFunc(planned.Items(), func(i step.Item) bool { return i.Action == host.Restart })
+	return slices.ContainsFunc(planned.Items(), func(i step.Item) bool { return i.Action == host.Restart && i.Target == r.site.runs.String() })
 }
 
 // Rehearse makes in memory what a plan would make, and describes the certificate

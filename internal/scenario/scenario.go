@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/regctl/regctl/internal/distconfig"
+	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/secret"
 	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/statedir"
@@ -23,6 +24,16 @@ type Place struct {
 	// ServeAt and DataAt are where the registry process sees DIR/serve and its
 	// data, Addr where it listens.
 	ServeAt, DataAt, Addr string
+	// Net is "unix" where Addr is a socket's path.
+	Net string
+	// Runs names what the runtime runs: the container, process or unit.
+	Runs host.Ref
+	// ContainerUser is UID:GID inside a container.
+	ContainerUser string
+	// Front is this machine's proxy, nil without one; Withdrawn takes away what is left
+	// of one that is wanted no more.
+	Front     *front
+	Withdrawn []step.Step
 	// Runtime are the steps that run the registry, in order: image, container,
 	// wait for an answer, or their likes for a process. Empty with --no-start.
 	Runtime []step.Step
@@ -30,10 +41,18 @@ type Place struct {
 	KeyPassphrase secret.String
 	// Say, when set, is told what an ACME server is asked.
 	Say func(string)
+	// Unforced says that no client trusts the CA in certs, if there is one: it may be
+	// replaced. Succeeds says that another takes its place, KeepOld that clients trust
+	// the old one until they have been told.
+	Unforced, Succeeds, KeepOld bool
+	// Learnt, when set, is told what came of an order.
+	Learnt *learnt
 	// Trusting are the hosts that trust the registry's own CA.
 	Trusting []string
 	// Users is what the file of users should become; nil leaves one that is there.
 	Users []byte
+	// StorageSecrets is what secrets/storage should become; nil leaves one that is there.
+	StorageSecrets []byte
 	// SpecYAML is regctl.yaml as it should be; nil leaves the file alone.
 	SpecYAML []byte
 }
@@ -88,9 +107,11 @@ func specFile(p Place) []step.Step {
 // configuration is what the registry reads: config.yml, what distribution has no
 // key for, and the link by which people find the first.
 func configuration(s spec.Spec, p Place) []step.Step {
-	return join(accounts(s, p), []step.Step{
-		config{spec: s, place: p},
-		serveExtra(s, p),
+	extra := []step.Step{serveExtra(s, p)}
+	if asksLast(s, p) {
+		extra = nil
+	}
+	return join(accounts(s, p), tokens(s, p), []step.Step{storageSecrets{spec: s, place: p}, config{spec: s, place: p}}, extra, []step.Step{
 		step.MakeLink{Path: p.Dir.Join("config.yml"), Target: "serve/config.yml"},
 	})
 }

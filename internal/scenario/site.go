@@ -42,7 +42,11 @@ type site struct {
 // openSite opens the runtime that the spec names.
 func openSite(ctx context.Context, r *Registry) (*site, error) {
 	if r.Spec.Runtime == spec.RuntimeProcess {
-		return processSite(r)
+		p := processPlace(r, r.Spec)
+		if err := r.findFront(ctx, &p); err != nil {
+			return nil, err
+		}
+		return processSite(r, p)
 	}
 	return dockerSite(ctx, r)
 }
@@ -51,7 +55,7 @@ func openSite(ctx context.Context, r *Registry) (*site, error) {
 // than a status needs.
 func openRuntime(ctx context.Context, r *Registry) (*site, error) {
 	if r.Spec.Runtime == spec.RuntimeProcess {
-		return processSite(r)
+		return processSite(r, processPlace(r, r.Spec))
 	}
 	docker, err := openDocker(ctx, r)
 	if err != nil {
@@ -65,6 +69,7 @@ func openRuntime(ctx context.Context, r *Registry) (*site, error) {
 // which runtime it was to be.
 func withOurs(handlers map[host.Kind]host.Handler) map[host.Kind]host.Handler {
 	all := processHandlers()
+	maps.Copy(all, frontHandlers())
 	all[kindTree] = trees{}
 	maps.Copy(all, handlers)
 	return all
@@ -87,15 +92,18 @@ func (s *site) describe(op host.Op) string {
 
 // mounted are the folders that a container mounts: one made anew is seen by it
 // only when it starts again.
-func mounted(dir statedir.Dir) []host.Ref {
-	return []host.Ref{{Kind: host.Dir, Path: dir.Serve()}, {Kind: host.Dir, Path: dir.Data()}}
+func mounted(dir statedir.Dir, s spec.Spec) []host.Ref {
+	return []host.Ref{{Kind: kindSocketFolder, Path: socketDir(s)}, {Kind: host.Dir, Path: dir.Serve()}, {Kind: host.Dir, Path: dir.Data()}}
 }
 
 // restartFiles are those that the registry reads only when it starts. It watches
 // regctl-serve.yaml and htpasswd, and what of the former it cannot take over is in
 // config.yml too.
 func restartFiles(dir statedir.Dir, stock bool) []host.Ref {
-	refs := []host.Ref{fileRef(dir.ServeConfig())}
+	refs := []host.Ref{
+		fileRef(dir.ServeConfig()), fileRef(dir.TokenRootCA()), fileRef(dir.TokenJWKS()),
+		fileRef(dir.Join("serve", servedSecrets)), fileRef(dir.Join("serve", servedAWS)),
+	}
 	if stock {
 		refs = append(refs, host.Ref{Kind: host.Link, Path: dir.Join("serve", "tls", "current")})
 	}

@@ -34,6 +34,7 @@ type Status struct {
 	Image         string         `json:"image"`
 	TLS           StatusTLS      `json:"tls"`
 	Auth          StatusAuth     `json:"auth"`
+	Proxy         *StatusProxy   `json:"proxy,omitempty"`
 	Clients       []StatusClient `json:"clients"`
 	Reboot        string         `json:"reboot,omitempty"`  // what starts it after a reboot
 	Renewal       string         `json:"renewal,omitempty"` // what renews its certificate
@@ -54,6 +55,16 @@ type StatusTLS struct {
 type StatusAuth struct {
 	Mode  string `json:"mode"`
 	Users int    `json:"users"`
+}
+
+// StatusProxy is what stands in front.
+type StatusProxy struct {
+	Kind    string `json:"kind"`
+	AuthAt  string `json:"authAt"`            // who asks for the password
+	Image   string `json:"image,omitempty"`   // of a proxy in a container
+	Version string `json:"version,omitempty"` // of this machine's proxy
+	Site    string `json:"site,omitempty"`    // the file of its configuration that is ours
+	Running bool   `json:"running"`
 }
 
 // StatusClient is a host that trusts the registry.
@@ -99,6 +110,7 @@ func (r *Registry) Status(ctx context.Context) (Status, error) {
 	}
 	s.Reboot = site.runtime.RebootCover(ctx)
 	r.describeRenewal(ctx, &s, found.State)
+	r.describeProxy(ctx, &s)
 	switch found.State {
 	case Running:
 		s.State = Running
@@ -128,7 +140,7 @@ func (r *Registry) describeAuth(a *StatusAuth) {
 	for mode := range asMap(r.Spec.Config["auth"]) {
 		a.Mode = mode
 	}
-	if r.Spec.Auth.Mode != spec.AuthHtpasswd {
+	if !r.Spec.Auth.HasUsers() {
 		return
 	}
 	if file, err := r.Users(); err == nil {
@@ -152,7 +164,7 @@ func (r *Registry) describeTLS(t *StatusTLS) {
 // CAFingerprint is that of certs/ca.crt, or "".
 func (r *Registry) CAFingerprint() string {
 	info, err := inspectFile(r.Dir.Join("certs", "ca.crt"))
-	if err != nil || r.Spec.TLS.Mode == spec.TLSNone || r.publicCA() {
+	if err != nil || r.Spec.TLS.Mode == spec.TLSNone || r.PublicCA() {
 		return ""
 	}
 	return info.Fingerprint

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"strings"
 
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/host"
@@ -11,9 +12,10 @@ import (
 
 // renewalOptions says how the certificate of r is renewed while nobody watches. source
 // is the executable to copy, "" where the runtime does that.
-func renewalOptions(r *Registry, source string, supervision engine.Supervision) engine.RenewalOptions {
+func renewalOptions(r *Registry, p Place, source string, supervision engine.Supervision) engine.RenewalOptions {
 	return engine.RenewalOptions{
 		Name: r.Spec.Name, Dir: r.Dir, Source: source, Seed: r.Spec.First(), Supervision: supervision,
+		Writes:   proxyFolders(r.Spec, p),
 		CronFile: source == "" && !supervision.Systemd && supervision.Reboot == host.File,
 	}
 }
@@ -32,7 +34,7 @@ func (r *Registry) describeRenewal(ctx context.Context, s *Status, state string)
 	if r.Spec.TLS.Mode == spec.TLSNone {
 		return
 	}
-	s.Renewal = renewalOptions(r, "", engine.Supervision{}).Cover(ctx, r.state.Receipts)
+	s.Renewal = renewalOptions(r, Place{}, "", engine.Supervision{}).Cover(ctx, r.state.Receipts)
 	if s.Renewal != "" {
 		return
 	}
@@ -40,4 +42,18 @@ func (r *Registry) describeRenewal(ctx context.Context, s *Status, state string)
 	if state == Running {
 		s.Warnings = append(s.Warnings, "nothing renews the certificate by itself: regctl start sets that up")
 	}
+}
+
+// proxyFolders are those of the proxy that a renewal writes.
+func proxyFolders(s spec.Spec, p Place) []string {
+	if !s.ProxyOnHost() || p.Front == nil {
+		return nil
+	}
+	folders := []string{p.Front.server.Root}
+	for _, dir := range []string{p.Front.server.SiteDir, p.Front.server.EnabledDir} {
+		if dir != "" && !strings.HasPrefix(dir, p.Front.server.Root+"/") {
+			folders = append(folders, dir)
+		}
+	}
+	return folders
 }

@@ -45,7 +45,10 @@ func (r *Registry) HasUsers() (bool, error) {
 	if r.Spec.Config["auth"] != nil {
 		return false, fault.Usage("remove auth from config: there, and set auth: {mode: htpasswd}", "%s: config.auth says who may come in", r.Dir.Spec())
 	}
-	return r.Spec.Auth.Mode == spec.AuthHtpasswd, nil
+	if r.Spec.Auth.Foreign() {
+		return false, fault.Usage("add and remove users there", "who may come in is for the token server %s to say", r.Spec.Auth.TokenRealm)
+	}
+	return r.Spec.Auth.HasUsers(), nil
 }
 
 // SetUsers makes f the file of users that Plan counts on.
@@ -80,7 +83,10 @@ type Grace struct {
 
 // CanGrace refuses where two passwords of one user cannot be good.
 func (r *Registry) CanGrace() error {
-	if r.Spec.Image == "" {
+	switch {
+	case r.Spec.ProxyAsks():
+		return fault.Usage("leave --grace out, or have the registry ask: authAt: registry", "--grace: %s asks for the password, and knows one a user", r.Spec.Proxy.Kind)
+	case r.Spec.Image == "":
 		return nil
 	}
 	return fault.Usage("leave --grace out", "--grace: the stock image %s knows one password a user", r.Spec.Image)
@@ -91,9 +97,12 @@ func (r *Registry) CanGrace() error {
 func (r *Registry) PlanUsers(ctx context.Context, keep *Grace, ends ...string) (step.Planned, error) {
 	p := processPlace(r, r.Spec)
 	if r.Spec.Runtime == spec.RuntimeDocker {
-		p = dockerPlace(r.Dir)
+		p = dockerPlace(r.Dir, r.Spec)
 	}
 	p.UID, p.GID, p.SpecYAML, p.Users = r.state.UID, r.state.GID, r.write, r.users
+	if err := r.findFrontFor(ctx, &p); err != nil {
+		return step.Planned{}, err
+	}
 	extra := []step.Step{extraStep{spec: r.Spec, place: p, change: func(all []grace) []grace {
 		all = slices.DeleteFunc(all, func(g grace) bool { return slices.Contains(ends, g.User) })
 		if keep != nil {
@@ -104,7 +113,7 @@ func (r *Registry) PlanUsers(ctx context.Context, keep *Grace, ends ...string) (
 	if p.Flavour != distconfig.Embedded || r.Spec.Image != "" {
 		extra = nil
 	}
-	steps := join(specFile(p), accounts(r.Spec, p), extra)
+	steps := join(specFile(p), accounts(r.Spec, p), extra, usersAtProxy(r.Spec, p))
 	if keep != nil { // the old hash is in one of the files at any time
 		steps = join(specFile(p), extra, accounts(r.Spec, p))
 	}

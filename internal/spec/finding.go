@@ -22,7 +22,7 @@ func newFinding(key, hint, format string, args ...any) *finding {
 
 // error names the key and the flag, for somebody who may have used either.
 func (f *finding) error() error {
-	if f.key == "version" { // the schema's; --version is another thing
+	if f.key == "version" || strings.HasPrefix(f.key, "auth.rules") { // no flag's: --version is another thing
 		return fault.Usage(f.hint, "%s: %s", f.key, f.problem)
 	}
 	return fault.Usage(f.hint, "%s (--%s): %s", f.key, flagOf(f.key), f.problem)
@@ -34,13 +34,16 @@ func flagOf(key string) string {
 		"hosts": "host", "addHosts": "add-host", "linuxBinary": "linux-binary", "config": "set",
 		"tls.mode": "tls", "tls.certDays": "cert-days", "tls.caDays": "ca-days", "tls.keyType": "key-type",
 		"tls.cert": "cert", "tls.key": "key", "tls.caCert": "ca-cert",
-		"tls.email": "email", "tls.acceptTOS": "accept-tos", "tls.staging": "staging", "tls.acmeServer": "acme-server",
+		"tls.email": "email", "tls.acceptTOS": "accept-tos", "tls.staging": "staging", "tls.acmeServer": "acme-server", "tls.acmeStaging": "acme-staging",
 		"tls.acmeCA": "acme-ca", "tls.challenge": "challenge", "tls.challengeAddr": "challenge-addr",
 		"tls.challengeForwarded": "challenge-forwarded", "tls.dnsProvider": "dns-provider",
-		"tls.dnsCredentialsFile": "dns-credentials-file", "tls.profile": "profile", "tls.preferredChain": "preferred-chain",
+		"tls.dnsCredentialsFile": "dns-credentials-file", "tls.dnsResolver": "dns-resolver", "tls.profile": "profile", "tls.preferredChain": "preferred-chain",
 		"tls.eabKid": "eab-kid", "tls.eabHmacFile": "eab-hmac-file", "tls.skipPreflight": "skip-preflight",
 		"auth.mode": "auth", "auth.realm": "realm", "auth.allowPlaintext": "allow-plaintext-auth",
-		"storage.driver": "storage", "storage.volume": "data-volume",
+		"proxy.kind": "proxy", "proxy.image": "proxy-image", "proxy.authAt": "auth-at",
+		"auth.tokenServer": "token-server", "auth.tokenRealm": "token-realm", "auth.tokenService": "token-service",
+		"auth.tokenIssuer": "token-issuer", "auth.tokenRootCA": "token-root-ca", "auth.tokenJWKS": "token-jwks",
+		"storage.driver": "storage", "storage.volume": "data-volume", "storage.options": "storage-opt",
 	}
 	if flag, ok := flags[key]; ok {
 		return flag

@@ -30,7 +30,7 @@ func (s Spec) Validate() error {
 func (s Spec) check() *finding {
 	for _, check := range []func() *finding{
 		s.checkVersion, s.checkName, s.checkHosts, s.checkPort, s.checkBind,
-		s.checkTLS, s.checkDays, s.checkOwnPair, s.checkACME, s.checkAuth, s.checkStorage, s.checkRuntime, s.checkImage, s.checkAddHosts,
+		s.checkTLS, s.checkDays, s.checkOwnPair, s.checkACME, s.checkAuth, s.checkProxy, s.checkStorage, s.checkRuntime, s.checkImage, s.checkAddHosts,
 	} {
 		if f := check(); f != nil {
 			return f
@@ -162,24 +162,6 @@ func checkPath(key, path string) *finding {
 		return newFinding(key, "write the whole path, from the root on", "%q is not an absolute path", path)
 	case !utf8.ValidString(path) || strings.ContainsFunc(path, unicode.IsControl):
 		return newFinding(key, "rename the file", "%q has characters in it that no text file can hold", path)
-	}
-	return nil
-}
-
-// volumeForm is what Docker takes for a volume's name.
-var volumeForm = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
-
-func (s Spec) checkStorage() *finding {
-	if f := choice("storage.driver", s.Storage.Driver, StorageFilesystem, StorageInMemory); f != nil {
-		return f
-	}
-	switch v := s.Storage.Volume; {
-	case v == "":
-		return nil
-	case s.Storage.Driver != StorageFilesystem:
-		return newFinding("storage.volume", "leave it out, or use --storage filesystem", "%s storage keeps nothing in a volume", s.Storage.Driver)
-	case !volumeForm.MatchString(v):
-		return newFinding("storage.volume", "letters, digits, hyphens, dots and underscores, a letter or digit first", "%q is no name for a Docker volume", v)
 	}
 	return nil
 }

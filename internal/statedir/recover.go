@@ -136,8 +136,12 @@ func isPlain(k host.Kind) bool { return k == host.File || k == host.Dir || k == 
 func sweepFolders(d Dir, ops []host.Op) error {
 	var folders []string
 	for _, op := range ops {
-		if isPlain(op.Kind) {
-			folders = append(folders, filepath.Dir(op.Path))
+		folder := filepath.Dir(op.Path)
+		switch {
+		case isPlain(op.Kind):
+			folders = append(folders, folder)
+		case strings.HasSuffix(string(op.Kind), " site"): // of a proxy: the file, its link, its certificate
+			folders = append(folders, folder, filepath.Dir(folder), filepath.Join(filepath.Dir(folder), "sites-enabled"))
 		}
 	}
 	slices.Sort(folders)

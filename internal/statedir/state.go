@@ -32,9 +32,13 @@ type State struct {
 	Name          string `json:"name"`
 	Phase         Phase  `json:"phase"`
 	Runtime       string `json:"runtime,omitempty"`
-	Image         string `json:"image,omitempty"`  // reference of the image in use
-	TLS           string `json:"tls,omitempty"`    // tls.mode as applied
-	Engine        string `json:"engine,omitempty"` // address of the Docker Engine in use
+	Image         string `json:"image,omitempty"` // reference of the image in use
+	TLS           string `json:"tls,omitempty"`   // tls.mode as applied
+	// PublicCA says that clients trust it, as applied, as they trust the rest of the
+	// internet; Address is how they name it.
+	PublicCA bool   `json:"publicCA,omitempty"`
+	Address  string `json:"address,omitempty"`
+	Engine   string `json:"engine,omitempty"` // address of the Docker Engine in use
 	// UID and GID own serve/ and data/, and the registry runs as them.
 	UID int `json:"uid"`
 	GID int `json:"gid"`
@@ -73,8 +77,8 @@ const (
 	Spreading   RotationPhase = "spreading"   // clients come to trust the next CA too
 	Withdrawing RotationPhase = "withdrawing" // it is in force, and the old one leaves the clients
 
-	// Following says that clients hold two forms of the registry, or may, since it goes
-	// from plain HTTP to TLS or back.
+	// Following says that clients hold two forms of the registry, or may, since apply
+	// changes what they must know of it.
 	Following RotationPhase = "following"
 )
 

@@ -54,7 +54,7 @@ func benchMain(ctx context.Context) error {
 	flag.StringVar(&s.debian, "docker-registry", "docker-registry", "Debian's")
 	flag.StringVar(&s.dir, "dir", "", "where to keep blobs (default: a temporary folder)")
 	flag.IntVar(&s.rounds, "rounds", 7, "rounds of each measurement, interleaved")
-	flag.StringVar(&s.only, "only", "", "measure just this: alone, manifest, blob, put, tls or auth")
+	flag.StringVar(&s.only, "only", "", "measure just this: alone, manifest, blob, put, tls, auth or login")
 	flag.DurationVar(&s.span, "span", 2*time.Second, "length of one manifest measurement")
 	flag.Parse()
 
@@ -94,6 +94,11 @@ func benchMain(ctx context.Context) error {
 	}
 	if s.wants("auth") {
 		if err := authenticated(ctx, s); err != nil {
+			return err
+		}
+	}
+	if s.wants("login") {
+		if err := firstLogin(ctx, s); err != nil {
 			return err
 		}
 	}
