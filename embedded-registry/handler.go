@@ -22,18 +22,11 @@ import (
 // inner is the app, or what stands before it.
 func newHandler(app *apps, inner serving, gate *gate, ctl string, log io.Writer) (http.Handler, error) {
 	config := app.Config
-<<<<<<< HEAD
 	var uploads http.Handler = inner
 	if !IsRemote(config.Storage.Type()) {
 		uploads = wideUploads(inner)
 	}
 	h := alive(gate.guard(batched(uploads)))
-=======
-	if !IsRemote(config.Storage.Type()) {
-		inner = wideUploads(inner)
-	}
-	h := alive(gate.guard(batched(inner)))
->>>>>>> wt-mirror
 	if ctl != "" {
 		canary, err := newCanary(ctl, config, gate)
 		if err != nil {
