@@ -20,21 +20,29 @@ import (
 // newHandler puts around the app what NewRegistry would: a 200 for "/", health,
 // panics and the access log. None of it wraps the ResponseWriter but the access log.
 // inner is the app, or what stands before it.
-func newHandler(app *handlers.App, inner http.Handler, gate *gate, ctl string, log io.Writer) (http.Handler, error) {
+func newHandler(app *apps, inner serving, gate *gate, ctl string, log io.Writer) (http.Handler, error) {
 	config := app.Config
+<<<<<<< HEAD
+	var uploads http.Handler = inner
+	if !IsRemote(config.Storage.Type()) {
+		uploads = wideUploads(inner)
+	}
+	h := alive(gate.guard(batched(uploads)))
+=======
 	if !IsRemote(config.Storage.Type()) {
 		inner = wideUploads(inner)
 	}
 	h := alive(gate.guard(batched(inner)))
+>>>>>>> wt-mirror
 	if ctl != "" {
 		canary, err := newCanary(ctl, config, gate)
 		if err != nil {
 			return nil, err
 		}
-		h = newControl(ctl).guard(canary.serve(h))
+		h = newControl(ctl, inner.renew).guard(canary.serve(h))
 	}
 	h = gate.givesTokens(h)
-	h, err := withHealth(app, h)
+	h, err := withHealth(app.App, h)
 	if err != nil {
 		return nil, err
 	}

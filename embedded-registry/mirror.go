@@ -19,7 +19,6 @@ import (
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/api/errcode"
-	"github.com/distribution/distribution/v3/registry/handlers"
 	"github.com/sirupsen/logrus"
 
 	"github.com/regctl/regctl/internal/fault"
@@ -41,32 +40,32 @@ const (
 // each request would hang on it for half a minute.
 type mirror struct {
 	config *configuration.Configuration
-	stored *handlers.App // never asks the upstream
+	stored *apps // never asks the upstream
 	ask    *http.Client
-	make   func() (*handlers.App, error)
+	make   func() (*apps, error)
 
 	mu      sync.Mutex // one asks at a time, the others want to know what it hears
 	asked   time.Time
 	told    bool // that it is away
 	closed  bool
-	fetcher *handlers.App                // nil until the upstream answered once
-	now     atomic.Pointer[handlers.App] // fetcher, or nil while the upstream is away
+	fetcher *apps                // nil until the upstream answered once
+	now     atomic.Pointer[apps] // fetcher, or nil while the upstream is away
 }
 
 // newMirror is nil for a registry that is no mirror. app is the one that has what is
 // stored, in any case.
-func newMirror(ctx context.Context, config *configuration.Configuration) (m *mirror, app *handlers.App, err error) {
+func newMirror(ctx context.Context, config *configuration.Configuration) (m *mirror, app *apps, err error) {
 	if config.Proxy.RemoteURL == "" {
-		app, err = newApp(ctx, config)
+		app, err = newApps(ctx, config)
 		return nil, app, err
 	}
 	stored := storedOnly(config)
-	if app, err = newApp(ctx, stored); err != nil {
+	if app, err = newApps(ctx, stored); err != nil {
 		return nil, nil, err
 	}
 	m = &mirror{
 		config: config, stored: app, ask: &http.Client{Timeout: askPatience},
-		make: func() (*handlers.App, error) { return newApp(ctx, copied(config)) },
+		make: func() (*apps, error) { return newApps(ctx, copied(config)) },
 	}
 	go m.look() // what is stored expires from now on, whether or not somebody asks
 	return m, app, nil
@@ -108,8 +107,19 @@ func checkProxy(c *configuration.Configuration) error {
 	return nil
 }
 
-// shutdown ends both apps.
-func (m *mirror) shutdown() error {
+// renew is for both apps: either remembers which blobs there are.
+func (m *mirror) renew() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	err := m.stored.renew()
+	if m.fetcher != nil {
+		err = errors.Join(err, m.fetcher.renew())
+	}
+	return err
+}
+
+// Shutdown ends both apps.
+func (m *mirror) Shutdown() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true

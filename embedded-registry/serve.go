@@ -89,18 +89,18 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	shutdown, inner := app.Shutdown, http.Handler(app)
+	inner := serving(app)
 	if mirror != nil {
-		shutdown, inner = mirror.shutdown, mirror
+		inner = mirror
 	}
 	handler, err := newHandler(app, inner, newGate(accounts, config), ctlOf(o.ConfigPath), logOut)
 	if err != nil {
-		return errors.Join(err, shutdown())
+		return errors.Join(err, inner.Shutdown())
 	}
 	ln := o.Listener
 	if ln == nil {
 		if ln, err = listen(ctx, config.HTTP.Net, config.HTTP.Addr); err != nil {
-			return errors.Join(err, shutdown())
+			return errors.Join(err, inner.Shutdown())
 		}
 	}
 	server := &http.Server{
@@ -113,7 +113,7 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	err = run(ctx, server, ln, drainTimeout(config), o.Ready)
 	// App.Shutdown does not wait for requests, so it comes after the drain.
-	return errors.Join(err, shutdown())
+	return errors.Join(err, inner.Shutdown())
 }
 
 // run serves ln until ctx is done or serving fails, and drains.

@@ -82,7 +82,11 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 		Env: env, Driver: s.Storage.Driver, Remote: s.Storage.Remote(), HTTP2: s.HTTP2, TLS: s.EndpointTLS(),
 		Cert:  path.Join(env.Serve, "tls", "current", "crt"),
 		Key:   path.Join(env.Serve, "tls", "current", "key"),
+<<<<<<< HEAD
+		Users: users, Realm: realm, Token: s.Auth.Foreign(), Auth: s.Auth, Mirror: mirror,
+=======
 		Users: users, Realm: realm, Mirror: mirror, Token: s.Auth.Foreign(), Auth: s.Auth,
+>>>>>>> wt-mirror
 		RootCA: path.Join(env.Serve, "token-ca.pem"), JWKS: path.Join(env.Serve, "token-jwks.json"),
 	})
 	if err != nil {

@@ -66,6 +66,17 @@ func (c config) withNewSecret(seen host.Facts) ([]host.Op, error) {
 
 // planConfig compares config.yml with what it should hold for a given secret.
 func (c config) planConfig(seen host.Facts, httpSecret string) (step.Change, error) {
+<<<<<<< HEAD
+	secrets, err := secretsOf(c.spec, c.place, seen)
+	if err != nil {
+		return step.Change{}, err
+	}
+	password, err := mirrorPassword(c.spec, c.place, seen)
+	if err != nil {
+		return step.Change{}, err
+	}
+	want, err := Render(c.spec, c.place, renderSecrets{http: httpSecret, mirror: password, storage: secrets})
+=======
 	secrets := renderSecrets{http: httpSecret}
 	var err error
 	if secrets.mirror, err = mirrorPassword(c.spec, c.place, seen); err != nil {
@@ -75,6 +86,7 @@ func (c config) planConfig(seen host.Facts, httpSecret string) (step.Change, err
 		return step.Change{}, err
 	}
 	want, err := Render(c.spec, c.place, secrets)
+>>>>>>> wt-mirror
 	if err != nil {
 		return step.Change{}, err
 	}
@@ -93,8 +105,13 @@ type renderSecrets struct {
 // Render gives config.yml as the registry at p would read it.
 func Render(s spec.Spec, p Place, secrets renderSecrets) ([]byte, error) {
 	data, err := distconfig.Render(s, distconfig.Env{
+<<<<<<< HEAD
+		Serve: p.ServeAt, Data: p.DataAt, Net: p.Net, Addr: p.Addr, HTTPSecret: secrets.http, MirrorPassword: secrets.mirror,
+		Flavour: p.Flavour, Secrets: secrets.storage,
+=======
 		Serve: p.ServeAt, Data: p.DataAt, Net: p.Net, Addr: p.Addr, Flavour: p.Flavour,
 		HTTPSecret: secrets.http, MirrorPassword: secrets.mirror, Secrets: secrets.storage,
+>>>>>>> wt-mirror
 	})
 	if err != nil {
 		return nil, err

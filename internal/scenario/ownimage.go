@@ -48,7 +48,11 @@ func (r *Registry) OwnImage(ctx context.Context, o ImageOptions) (*OwnImage, err
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	secrets := renderSecrets{mirror: r.shownMirrorPassword(s)}
+	storage, err := r.secretsFor(s)
+	if err != nil {
+		return nil, err
+	}
+	secrets := renderSecrets{mirror: r.shownMirrorPassword(s), storage: storage}
 	if o.BakeCerts { // without it the registry makes one up
 		http, err := r.placed("secrets", "http")
 		if err != nil {

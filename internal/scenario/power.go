@@ -8,10 +8,18 @@ import (
 	"github.com/regctl/regctl/internal/step"
 )
 
-// PlanPower plans to stop or restart what runs. What does not run is not started.
+// ConnectAside is Connect for what is no concern of a proxy: one that is broken keeps
+// nobody from stopping the registry, or from reading its log.
+func (r *Registry) ConnectAside(ctx context.Context) error {
+	r.aside = true
+	return r.Connect(ctx)
+}
+
+// PlanPower plans to stop or restart what runs, or to start what was stopped, as it
+// is. What does not run is not restarted.
 func (r *Registry) PlanPower(ctx context.Context, action host.Action) (step.Planned, error) {
 	steps := []step.Step{power{r.site.runs, r.site.want, action, r.site.isRunning}}
-	if action == host.Restart {
+	if action != host.Stop {
 		steps = append(steps, r.site.wait...)
 	}
 	return step.Plan(ctx, r.site.host, steps)
@@ -24,7 +32,7 @@ func (r *Registry) Power(ctx context.Context, planned step.Planned) error {
 	return err
 }
 
-// power stops or restarts one container, process or unit.
+// power starts, stops or restarts one container, process or unit.
 type power struct {
 	ref     host.Ref
 	want    host.Fact
@@ -37,7 +45,8 @@ func (p power) Reads() []host.Ref { return []host.Ref{p.ref} }
 
 func (p power) Plan(seen host.Facts) (step.Change, error) {
 	now := seen[p.ref]
-	if !now.Exists || now.Foreign != "" || !p.running(now) {
+	runs := now.Exists && p.running(now)
+	if now.Foreign != "" || runs == (p.action == host.Start) {
 		return step.Change{}, nil
 	}
 	return step.Change{

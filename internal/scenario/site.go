@@ -101,8 +101,13 @@ func mounted(dir statedir.Dir, s spec.Spec) []host.Ref {
 // config.yml too.
 func restartFiles(dir statedir.Dir, stock bool) []host.Ref {
 	refs := []host.Ref{
+<<<<<<< HEAD
+		fileRef(dir.ServeConfig()), fileRef(dir.TokenRootCA()), fileRef(dir.TokenJWKS()), fileRef(dir.Join("serve", mirrorCA)),
+		fileRef(dir.Join("serve", servedSecrets)), fileRef(dir.Join("serve", servedAWS)),
+=======
 		fileRef(dir.ServeConfig()), fileRef(dir.TokenRootCA()), fileRef(dir.TokenJWKS()),
 		fileRef(dir.Join("serve", servedSecrets)), fileRef(dir.Join("serve", servedAWS)), fileRef(dir.Join("serve", mirrorCA)),
+>>>>>>> wt-mirror
 	}
 	if stock {
 		refs = append(refs, host.Ref{Kind: host.Link, Path: dir.Join("serve", "tls", "current")})
