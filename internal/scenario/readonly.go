@@ -68,7 +68,7 @@ func (r *Registry) awaitWrites(ctx context.Context, nonce string, readonly bool)
 	told := false
 	heard := time.Now()
 	for begun := time.Now(); ; {
-		now, err := ownEndpoint(r.Spec).Writes(ctx, nonce)
+		now, err := behind(r.Spec).Writes(ctx, nonce)
 		switch {
 		case err != nil && (fault.Hint(err) != "" || time.Since(heard) > unanswered):
 			return err
