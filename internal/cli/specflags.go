@@ -28,6 +28,7 @@ type specFlags struct {
 	auth                      authFlags
 	proxy                     proxyFlags
 	storage                   storageFlags
+	mirror                    mirrorFlags
 }
 
 func (s *specFlags) register(cmd *cobra.Command) {
@@ -50,6 +51,7 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	s.auth.register(cmd)
 
 	s.proxy.register(cmd)
+	s.mirror.register(cmd)
 
 	s.storage.register(cmd)
 	f.StringVar(&s.volume, "data-volume", "", "keep the images in this named Docker volume instead of DIR/data")
@@ -116,6 +118,7 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 	if err := s.storage.over(given, &out.Storage); err != nil {
 		return out, err
 	}
+	s.mirror.over(given, &out)
 	return out, s.setOver(&out)
 }
 

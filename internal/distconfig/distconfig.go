@@ -25,7 +25,9 @@ type Env struct {
 	Net        string // "unix", or "" for TCP
 	Addr       string // what to listen on: HOST:PORT or :PORT, or the path of a unix socket
 	HTTPSecret string // signs upload state; "" renders none
-	Flavour    Flavour
+	// MirrorPassword opens a mirror's upstream.
+	MirrorPassword string
+	Flavour        Flavour
 	// Secrets are the storage driver's secret parameters, where it has any.
 	Secrets []parameters.Parameter
 }

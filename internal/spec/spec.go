@@ -14,6 +14,7 @@ type Spec struct {
 	Auth    Auth     `yaml:"auth"`
 	Proxy   Proxy    `yaml:"proxy,omitempty"`
 	Storage Storage  `yaml:"storage"`
+	Mirror  Mirror   `yaml:"mirror,omitempty"`
 	// Runtime is docker or process; never auto: that is resolved once, by init.
 	Runtime     string   `yaml:"runtime"`
 	Image       string   `yaml:"image,omitempty"`       // a stock registry image instead of the embedded one
