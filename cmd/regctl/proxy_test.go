@@ -625,8 +625,13 @@ func (p *proxiedRun) withoutImage(t *testing.T, image string) {
 			t.Fatal(err)
 		}
 		req.SetBasicAuth("alice", secondPhrase)
-		if resp, err := p.web(t).Do(req); err != nil || resp.StatusCode != http.StatusOK {
-			t.Errorf("alice: %v, %v", resp, err)
+		resp, err := p.web(t).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("alice: %s", resp.Status)
 		}
 		if found := p.must(t, "plan"); !strings.Contains(found, "nothing to do") {
 			t.Errorf("plan:\n%s", found)
