@@ -620,18 +620,8 @@ func (p *proxiedRun) withoutImage(t *testing.T, image string) {
 			t.Fatal(err)
 		}
 		p.must(t, "apply")
-		req, err := http.NewRequest(http.MethodGet, "https://registry.test:"+p.port+"/v2/", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.SetBasicAuth("alice", secondPhrase)
-		resp, err := p.web(t).Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			t.Errorf("alice: %s", resp.Status)
+		if code := p.asked(t, "alice", secondPhrase); code != http.StatusOK {
+			t.Errorf("alice: %d", code)
 		}
 		if found := p.must(t, "plan"); !strings.Contains(found, "nothing to do") {
 			t.Errorf("plan:\n%s", found)
