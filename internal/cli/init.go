@@ -113,7 +113,7 @@ func (o *initOptions) settle(cmd *cobra.Command, r *scenario.Registry) error {
 	if err := r.Want(want); err != nil {
 		return err
 	}
-	return readable(want.TLS.Cert, want.TLS.Key, want.TLS.CACert, want.TLS.ACMECA, want.TLS.DNSCredentialsFile, want.TLS.EABHMACFile, want.LinuxBinary)
+	return readable(want.TLS.Cert, want.TLS.Key, want.TLS.CACert, want.TLS.ACMECA, want.TLS.DNSCredentialsFile, want.TLS.EABHMACFile, want.Redis.PasswordFile, want.Redis.CA, want.LinuxBinary)
 }
 
 // initResult is what init prints; -o json has the same keys as status for what

@@ -27,6 +27,7 @@ type specFlags struct {
 	acme                      acmeFlags
 	auth                      authFlags
 	proxy                     proxyFlags
+	cluster                   clusterFlags
 }
 
 func (s *specFlags) register(cmd *cobra.Command) {
@@ -49,6 +50,8 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	s.auth.register(cmd)
 
 	s.proxy.register(cmd)
+
+	s.cluster.register(cmd)
 
 	f.StringVar(&s.storage, "storage", d.Storage.Driver, "filesystem or inmemory (for tests: gone when the registry stops)")
 	f.StringVar(&s.volume, "data-volume", "", "keep the images in this named Docker volume instead of DIR/data")
@@ -114,6 +117,7 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 	}
 	s.auth.over(given, &out)
 	s.proxy.over(given, base, &out)
+	s.cluster.over(given, &out)
 	return out, s.setOver(&out)
 }
 

@@ -23,5 +23,7 @@ type Env struct {
 	Net        string // "unix", or "" for TCP
 	Addr       string // what to listen on: HOST:PORT or :PORT, or the path of a unix socket
 	HTTPSecret string // signs upload state; "" renders none
-	Flavour    Flavour
+	// RedisPassword is that of the cache which replicas share; "" renders none.
+	RedisPassword string
+	Flavour       Flavour
 }

@@ -55,6 +55,10 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	redis, err := redisOf(s, env.Flavour)
+	if err != nil {
+		return nil, err
+	}
 	var text bytes.Buffer
 	users, realm := "", ""
 	// The embedded registry has it in regctl-serve.yaml, which it watches.
@@ -66,7 +70,12 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 		Driver, Cert, Key string
 		TLS, HTTP2        bool
 		Users, Realm      string // htpasswd; "" where distribution's is not asked
+		Cache             string // "" is none
+		Redis             *spec.RedisServer
+		RedisCA           string
+		Old               bool // the keys of 2.8
 	}{
+		Cache: cacheOf(s), Redis: redis, RedisCA: path.Join(env.Serve, RedisCA), Old: env.Flavour == Stock2,
 		Env: env, Driver: s.Storage.Driver, HTTP2: s.HTTP2, TLS: s.EndpointTLS(),
 		Cert:  path.Join(env.Serve, "tls", "current", "crt"),
 		Key:   path.Join(env.Serve, "tls", "current", "key"),

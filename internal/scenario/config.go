@@ -27,9 +27,30 @@ func (c config) Name() string { return "config.yml" }
 func (c config) secretRef() host.Ref { return fileRef(c.place.Dir.Join("secrets", "http")) }
 func (c config) configRef() host.Ref { return fileRef(c.place.Dir.ServeConfig()) }
 
-func (c config) Reads() []host.Ref { return []host.Ref{c.secretRef(), c.configRef()} }
+func (c config) Reads() []host.Ref {
+	return append([]host.Ref{c.secretRef(), c.configRef()}, redisRefs(c.spec, c.place)...)
+}
 
 func (c config) Plan(seen host.Facts) (step.Change, error) {
+	password, copied, err := redisPassword(c.spec, c.place, seen)
+	if err != nil {
+		return step.Change{}, err
+	}
+	c.place.RedisPassword = password
+	change, err := c.planSecret(seen)
+	change.Items = append(copied.Items, change.Items...)
+	if inner := change.Make; inner != nil {
+		change.Make = func(ctx context.Context) ([]host.Op, error) {
+			ops, err := inner(ctx)
+			return append(copied.Ops, ops...), err
+		}
+		return change, err
+	}
+	change.Ops = append(copied.Ops, change.Ops...)
+	return change, err
+}
+
+func (c config) planSecret(seen host.Facts) (step.Change, error) {
 	known := seen[c.secretRef()]
 	if known.Exists {
 		return c.planConfig(seen, strings.TrimSpace(string(known.Data)))
@@ -76,7 +97,7 @@ func (c config) planConfig(seen host.Facts, httpSecret string) (step.Change, err
 // Render gives config.yml as the registry at p would read it.
 func Render(s spec.Spec, p Place, httpSecret string) ([]byte, error) {
 	data, err := distconfig.Render(s, distconfig.Env{
-		Serve: p.ServeAt, Data: p.DataAt, Net: p.Net, Addr: p.Addr, HTTPSecret: httpSecret, Flavour: p.Flavour,
+		Serve: p.ServeAt, Data: p.DataAt, Net: p.Net, Addr: p.Addr, HTTPSecret: httpSecret, Flavour: p.Flavour, RedisPassword: p.RedisPassword,
 	})
 	if err != nil {
 		return nil, err

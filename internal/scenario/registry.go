@@ -216,6 +216,9 @@ func (r *Registry) RenderConfig(s spec.Spec) ([]byte, error) {
 		place = dockerPlace(r.Dir, s)
 		place.Flavour = flavourOf(s.Image)
 	}
+	if place.RedisPassword, err = r.knownRedisPassword(s); err != nil {
+		return nil, err
+	}
 	return Render(s, place, strings.TrimSpace(string(http)))
 }
 

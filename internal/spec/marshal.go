@@ -31,6 +31,7 @@ func Marshal(s Spec) ([]byte, error) {
 	w.tls(s.TLS)
 	w.auth(s.Auth)
 	w.proxy(s.Proxy)
+	w.cluster(s)
 	w.line("\nstorage:")
 	w.key("  driver", s.Storage.Driver, "filesystem, or inmemory for tests")
 	w.optional("  volume", s.Storage.Volume, "images", "a named Docker volume instead of the folder data")
