@@ -25,13 +25,15 @@ type accounts struct {
 	current atomic.Pointer[roster]
 	mu      sync.Mutex // held by who looks at the files
 	looked  atomic.Int64
-	stamp   [2]os.FileInfo // of users and extra
+	stamp   [3]os.FileInfo // of users, extra and the key of tokens
 }
 
 // roster is one state of the files. It does not change.
 type roster struct {
 	on     bool
-	broken bool // the file of users cannot be read: nobody comes in
+	from   *extraAuth // what it was made of
+	issuer *issuer    // not nil: everybody needs a token
+	broken bool       // the file of users or the key cannot be read: nobody comes in
 	realm  string
 	users  map[string]string // the hash of each
 	old    map[string][]graceHash
@@ -68,6 +70,11 @@ func newAccounts(config *configuration.Configuration, configPath string, e extra
 	a.current.Store(&roster{})
 	a.stamp = a.stat()
 	a.read(e.Auth)
+	if e.Auth != nil && e.Auth.Token != nil {
+		if _, err := newIssuer(e.Auth.Token, a.key()); err != nil {
+			return nil, fault.Fail("regctl apply makes another", "the key that signs tokens: %w", err)
+		}
+	}
 	a.looked.Store(time.Now().UnixNano())
 	return a, nil
 }
@@ -80,13 +87,13 @@ func (a *accounts) look(atOnce bool) *roster {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.stat()
-	if sameFile(now[0], a.stamp[0]) && sameFile(now[1], a.stamp[1]) {
+	if sameFile(now[0], a.stamp[0]) && sameFile(now[1], a.stamp[1]) && sameFile(now[2], a.stamp[2]) {
 		a.looked.Store(time.Now().UnixNano())
 		return a.current.Load()
 	}
 	a.stamp = now // taken before reading: a change meanwhile is seen the next time
 	was := a.current.Load()
-	auth := was.auth()
+	auth := was.from
 	if a.extra != "" {
 		if e, err := readExtra(a.extra); err == nil {
 			auth = e.Auth
@@ -102,23 +109,15 @@ func (a *accounts) look(atOnce bool) *roster {
 	return a.current.Load()
 }
 
-// auth is what a roster was made from.
-func (r *roster) auth() *extraAuth {
-	if !r.on {
-		return nil
-	}
-	e := &extraAuth{Realm: r.realm, Proxies: r.sender.proxies, DockerGateway: r.sender.gateway != ""}
-	for _, g := range r.old {
-		e.Grace = append(e.Grace, g...)
-	}
-	return e
-}
+// key is where the key of tokens lies.
+func (a *accounts) key() string { return filepath.Join(filepath.Dir(a.extra), tokenKeyName) }
 
 // stat never fails: a file that is missing has a stamp too.
-func (a *accounts) stat() (s [2]os.FileInfo) {
+func (a *accounts) stat() (s [3]os.FileInfo) {
 	s[0], _ = os.Stat(a.users)
 	if a.extra != "" {
 		s[1], _ = os.Stat(a.extra)
+		s[2], _ = os.Stat(a.key())
 	}
 	return s
 }
@@ -129,7 +128,7 @@ func (a *accounts) read(e *extraAuth) {
 		a.current.Store(&roster{})
 		return
 	}
-	r := &roster{on: true, realm: e.Realm, users: map[string]string{}, old: map[string][]graceHash{}}
+	r := &roster{on: true, from: e, realm: e.Realm, users: map[string]string{}, old: map[string][]graceHash{}}
 	r.sender.proxies = e.Proxies
 	if e.DockerGateway {
 		r.sender.gateway = a.gateway
@@ -141,6 +140,12 @@ func (a *accounts) read(e *extraAuth) {
 	if err != nil {
 		logrus.Errorf("nobody can log in: %v", err)
 		r.broken = true
+	}
+	if e.Token != nil {
+		if r.issuer, err = newIssuer(e.Token, a.key()); err != nil {
+			logrus.Errorf("nobody can have a token: %v", err)
+			r.broken = true
+		}
 	}
 	r.enrol(htpasswd.Parse(data))
 	a.current.Store(r)

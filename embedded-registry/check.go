@@ -18,7 +18,7 @@ import (
 
 // What this build holds; storage drivers and auth backends are imported in app.go.
 var (
-	drivers            = []string{"filesystem", "inmemory"}
+	drivers            = append([]string{"filesystem", "inmemory", "s3", "s3aws", "azure"}, gcsDriver...)
 	authTypes          = []string{"htpasswd", "none", "token"}
 	storageMiddlewares = []string{"redirect", "rewrite"}
 )
@@ -86,7 +86,11 @@ func cipherSuites() map[string]uint16 {
 // checkStorage refuses what NewApp would panic on, with the key's name.
 func checkStorage(c *configuration.Configuration) error {
 	s := c.Storage
-	if !slices.Contains(drivers, s.Type()) {
+	switch {
+	case slices.Contains(drivers, s.Type()):
+	case s.Type() == "gcs":
+		return fault.Usage("take the release's archive regctl-gcs for this system, or build with -tags gcs", "storage.gcs: this build has no such storage driver, it has a build of its own")
+	default:
 		return fault.Usage("use "+strings.Join(drivers, " or "), "storage.%s: this build has no such storage driver", s.Type())
 	}
 	if err := checkPurging(s["maintenance"]); err != nil {

@@ -32,7 +32,7 @@ func TestCheck(t *testing.T) {
 		"no version":         {"storage: inmemory\n", `unsupported version: ""`},
 		"no storage":         {"version: 0.1\n", "no storage configuration"},
 		"two storages":       {"version: 0.1\nstorage: {filesystem: {}, inmemory: {}}\n", "exactly one storage type"},
-		"cloud":              {"version: 0.1\nhttp: {addr: ':5000'}\nstorage: {s3: {bucket: b}}\n", "storage.s3: this build has no such storage driver"},
+		"cloud":              {"version: 0.1\nhttp: {addr: ':5000'}\nstorage: {swift: {bucket: b}}\n", "storage.swift: this build has no such storage driver"},
 		"dropped driver":     {"version: 0.1\nhttp: {addr: ':5000'}\nstorage: {swift: {}}\n", "storage.swift: "},
 		"letsencrypt":        {start + "http: {addr: ':5000', tls: {letsencrypt: {cachefile: /c}}}\n", "http.tls.letsencrypt.cachefile: "},
 		"debug":              {start + "http: {addr: ':5000', debug: {addr: ':5001'}}\n", "http.debug.addr: "},

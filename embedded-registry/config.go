@@ -61,6 +61,9 @@ func load(o Options) (*configuration.Configuration, extra, error) {
 	}
 	var e extra
 	if o.ConfigPath != "" {
+		if err := readSecrets(filepath.Join(filepath.Dir(o.ConfigPath), secretsName), config); err != nil {
+			return nil, extra{}, err
+		}
 		if e, err = readExtra(filepath.Join(filepath.Dir(o.ConfigPath), extraName)); err != nil {
 			return nil, extra{}, err
 		}
@@ -176,4 +179,5 @@ func rewritePaths(c *configuration.Configuration, rewrite func(string) string) {
 	param(c.Auth["token"], "rootcertbundle")
 	param(c.Auth["token"], "jwks")
 	param(c.Storage["filesystem"], "rootdirectory")
+	param(c.Storage["gcs"], "keyfile")
 }

@@ -37,6 +37,15 @@ type extraAuth struct {
 	DockerGateway bool `yaml:"dockerGateway"`
 	// Grace are passwords that are good until some time beside a user's new one.
 	Grace []graceHash `yaml:"grace"`
+	// Token, if not nil, has everybody show a token, which this registry gives out to
+	// the same users, for what the rules let them do.
+	Token *extraToken `yaml:"token"`
+}
+
+type extraToken struct {
+	Service string `yaml:"service"` // whom tokens are for
+	Issuer  string `yaml:"issuer"`  // who they say made them
+	Rules   rules  `yaml:"rules"`
 }
 
 type graceHash struct {
@@ -104,6 +113,17 @@ func parseAuth(section *yaml.Node) (*extraAuth, error) {
 	}
 	if a.Realm == "" {
 		return nil, fault.Usage("clients show it when they ask for a password", "%d: auth.realm: is missing", section.Line)
+	}
+	if a.Token == nil {
+		return a, nil
+	}
+	if a.Token.Service == "" || a.Token.Issuer == "" {
+		return nil, fault.Usage("tokens name both", "%d: auth.token: service and issuer are needed", section.Line)
+	}
+	for i := range a.Token.Rules {
+		if err := a.Token.Rules[i].compile(); err != nil {
+			return nil, fault.Usage("", "%d: auth.token.rules[%d]: %w", section.Line, i, err)
+		}
 	}
 	return a, nil
 }

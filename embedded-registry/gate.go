@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/distribution/distribution/v3/configuration"
@@ -30,29 +31,51 @@ type gate struct {
 	queue    *queue
 	headers  http.Header // those of http.headers
 	patience time.Duration
+
+	most   int    // entries of one page of the catalog
+	tokens *cache // those whose signature was right
+	access accesses
+	path   string  // where tokens are given out
+	canary *canary // nil: none
 }
 
 func newGate(a *accounts, config *configuration.Configuration) *gate {
 	return &gate{
 		accounts: a, cache: newCache(), queue: newQueue(bcryptSlots()),
 		headers: config.HTTP.Headers, patience: turnTime,
+		most: config.Catalog.MaxEntries, tokens: newCache(), access: newAccesses(config.HTTP.Prefix),
+		path: strings.TrimSuffix(config.HTTP.Prefix, "/") + "/token",
 	}
 }
 
 func (g *gate) guard(next http.Handler) http.Handler {
+	catalog := filtered(next, g.most)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if g.admits(w, r) {
+		may, ok := g.enters(w, r)
+		switch {
+		case !ok:
+		case may != nil:
+			catalog(w, r, may)
+		default:
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-// admits answers the request itself where it does not.
-func (g *gate) admits(w http.ResponseWriter, r *http.Request) bool {
+// enters answers the request itself where it does not let it in. With may, what is
+// asked for is the catalog, and shows the repositories that may says.
+func (g *gate) enters(w http.ResponseWriter, r *http.Request) (may func(repository string) bool, ok bool) {
 	now := g.accounts.look(false)
-	if !now.on {
-		return true
+	switch {
+	case !now.on:
+		return nil, true
+	case now.issuer != nil:
+		return g.takesToken(w, r, now)
 	}
+	return nil, g.takesPassword(w, r, now)
+}
+
+func (g *gate) takesPassword(w http.ResponseWriter, r *http.Request, now *roster) bool {
 	user, password, given := r.BasicAuth()
 	switch err := g.check(r, now, user, password, given); {
 	case err == nil:
@@ -91,12 +114,17 @@ func (g *gate) check(r *http.Request, now *roster, user, password string, given 
 
 // remembered costs no more than a hash of what was sent.
 func (g *gate) remembered(now *roster, user, password string) bool {
+	return g.hashOf(now, user, password) != ""
+}
+
+// hashOf is that line of the user's which a remembered password has; "" for none.
+func (g *gate) hashOf(now *roster, user, password string) string {
 	for _, hash := range now.hashes(user) {
 		if g.cache.has(g.cache.key(user, password, hash)) {
-			return true
+			return hash
 		}
 	}
-	return false
+	return ""
 }
 
 // first checks a credential that is not remembered. Those who send the same one at

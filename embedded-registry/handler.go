@@ -21,7 +21,11 @@ import (
 // panics and the access log. None of it wraps the ResponseWriter but the access log.
 func newHandler(app *handlers.App, gate *gate, ctl string, log io.Writer) (http.Handler, error) {
 	config := app.Config
-	h := alive(gate.guard(batched(wideUploads(app))))
+	var uploads http.Handler = app
+	if !IsRemote(config.Storage.Type()) {
+		uploads = wideUploads(app)
+	}
+	h := alive(gate.guard(batched(uploads)))
 	if ctl != "" {
 		canary, err := newCanary(ctl, config, gate)
 		if err != nil {
@@ -29,6 +33,7 @@ func newHandler(app *handlers.App, gate *gate, ctl string, log io.Writer) (http.
 		}
 		h = newControl(ctl).guard(canary.serve(h))
 	}
+	h = gate.givesTokens(h)
 	h, err := withHealth(app, h)
 	if err != nil {
 		return nil, err

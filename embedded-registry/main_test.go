@@ -141,6 +141,15 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
 // answer is a response that has been read.
 type answer struct {
 	status, proto int

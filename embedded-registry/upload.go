@@ -10,7 +10,9 @@ import (
 // 32 KB cost twice the system calls that a core can spare beside hashing.
 const chunk = 512 << 10
 
-// wideUploads has request bodies copied in bigger pieces.
+// wideUploads has request bodies copied in bigger pieces. It is for storage whose
+// writers count what they were given: distribution's blob writer, written to piece by
+// piece, forgets its digest where they count only what they have sent on, as S3's do.
 func wideUploads(next http.Handler) http.Handler {
 	pool := &sync.Pool{New: func() any { return new([chunk]byte) }}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

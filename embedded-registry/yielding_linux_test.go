@@ -14,7 +14,7 @@ func TestYielding(t *testing.T) {
 	mine := priority(t)
 	var its int
 	yielding(func() { its = priority(t) })
-	if its != mine-niceness {
+	if its != max(1, mine-niceness) { // 1 is the least
 		t.Errorf("bcrypt's thread has priority %d, ours %d", its, mine)
 	}
 	if now := priority(t); now != mine {

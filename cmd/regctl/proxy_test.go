@@ -420,7 +420,9 @@ func TestFromNginxToApache(t *testing.T) {
 			t.Errorf("plan behind %s:\n%s", kind, found)
 		}
 	}
-	var status struct{ Proxy struct{ Kind, AuthAt, Site string } }
+	var status struct {
+		Proxy struct{ Kind, AuthAt, Site string }
+	}
 	if err := json.Unmarshal([]byte(p.out(t, "status", "-o", "json")), &status); err != nil {
 		t.Fatal(err)
 	}
@@ -545,4 +547,58 @@ func TestACMEThroughProxy(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestProxyRefuses demands that what cannot succeed behind nginx fails in words and
+// leaves nothing.
+func TestProxyRefuses(t *testing.T) {
+	server := proxytest.Start(t, proxy.Nginx)
+	bin := build(t)
+	p := &proxiedRun{run: newRun(t, bin, "pxfails"), kind: "nginx", server: server}
+	init := []string{"init", "--proxy", "nginx", "--host", "registry.test", "--port", p.port, "--runtime", "process"}
+	nothing := func(what, words string, args ...string) {
+		t.Helper()
+		code, said := p.fails(t, args...)
+		if code != 1 || !strings.Contains(said, words) || !strings.Contains(said, "hint: ") {
+			t.Errorf("%s: exit status %d\n%s", what, code, said)
+		}
+		for _, path := range []string{p.dir, p.socketDir(), filepath.Join(server.Root, "sites-available", "regctl-"+p.name+".conf")} {
+			if _, err := os.Lstat(path); !os.IsNotExist(err) {
+				t.Errorf("%s: %s is left: %v", what, path, err)
+			}
+		}
+	}
+	server.Write(t, "sites-enabled/broken.conf", "server { nonsense; }\n")
+	nothing("a broken neighbour", "broken.conf", init...)
+	if err := os.Remove(filepath.Join(server.Root, "sites-enabled", "broken.conf")); err != nil {
+		t.Fatal(err)
+	}
+	held, err := net.Listen("tcp", ":"+p.port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothing("a port that is held", p.port, init...)
+	_ = held.Close()
+	p.neighbour(t)
+
+	p.must(t, init...)
+	server.Write(t, "sites-enabled/broken.conf", "server { nonsense; }\n")
+	p.must(t, "stop") // which is no concern of nginx's
+	if err := os.Remove(filepath.Join(server.Root, "sites-enabled", "broken.conf")); err != nil {
+		t.Fatal(err)
+	}
+	var status struct {
+		State string
+		Proxy struct{ Running bool }
+	}
+	if err := json.Unmarshal([]byte(p.out(t, "status", "-o", "json")), &status); err != nil || status.State != "stopped" || !status.Proxy.Running {
+		t.Errorf("status of a stopped registry: %+v, %v", status, err)
+	}
+	p.must(t, "start")
+	p.must(t, "status", "--check")
+	other := &run{bin, p.name, filepath.Join(t.TempDir(), "reg"), p.port}
+	if code, said := other.fails(t, init...); code != 1 || !strings.Contains(said, "another registry") {
+		t.Errorf("a second registry of that name: exit status %d\n%s", code, said)
+	}
+	p.must(t, "status", "--check")
 }

@@ -24,6 +24,7 @@ func newConfigImport(a *app) *cobra.Command {
 		Short: "Make a regctl.yaml from an existing config.yml",
 		Long: `Make DIR/regctl.yaml from an existing config.yml; keys that stood where
 distribution ignores them are moved to where they belong, and each move is told.
+Users of its htpasswd are copied.
 Nothing is started: look at the file, then run regctl apply.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
@@ -62,6 +63,13 @@ func (a *app) importConfig(cmd *cobra.Command, file string, dryRun, force bool) 
 	for _, m := range moved {
 		a.ui.Say("%s:%s", file, m)
 	}
+	var users []byte
+	if want.Auth.HasUsers() {
+		path := distconfig.Users(data)
+		if users, err = os.ReadFile(path); err != nil {
+			a.ui.Warn("%v: nobody could log in until %s is there", err, r.Dir.Htpasswd())
+		}
+	}
 	if dryRun {
 		text := distconfig.Mask(yaml)
 		if a.ui.Format == "json" {
@@ -73,7 +81,7 @@ func (a *app) importConfig(cmd *cobra.Command, file string, dryRun, force bool) 
 	if err := r.Lock(ctx, a.flag.lockTimeout, "regctl config import"); err != nil {
 		return err
 	}
-	if err := firstError(r.WriteSpec(ctx, yaml), r.Unlock()); err != nil {
+	if err := firstError(r.WriteSpec(ctx, yaml, users), r.Unlock()); err != nil {
 		return err
 	}
 	return a.ui.Result(importResult{1, r.Dir.Spec(), moved, ""}, func(w io.Writer) {

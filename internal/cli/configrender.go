@@ -37,6 +37,9 @@ where there is no registry, from the flags alone. Nothing is written.`,
 			if err != nil {
 				return err
 			}
+			if flags.storage.secrets != nil {
+				r.SetStorageSecrets(flags.storage.secrets)
+			}
 			data, err := r.RenderConfig(want)
 			if err != nil {
 				return err

@@ -90,6 +90,9 @@ func (o *initOptions) settle(cmd *cobra.Command, r *scenario.Registry) error {
 		if err := want.Validate(); err != nil {
 			return err
 		}
+		if err := o.storage.settle(r); err != nil {
+			return err
+		}
 		if diff := spec.Diff(r.Spec, want); len(diff) > 0 {
 			return fault.Usage(fmt.Sprintf("edit %s and run regctl apply; regctl plan shows first what that would do", r.Dir.Spec()),
 				"%s is a registry already, and differs: %s", r.Dir, strings.Join(diff, "; "))
@@ -113,7 +116,10 @@ func (o *initOptions) settle(cmd *cobra.Command, r *scenario.Registry) error {
 	if err := r.Want(want); err != nil {
 		return err
 	}
-	return readable(want.TLS.Cert, want.TLS.Key, want.TLS.CACert, want.TLS.ACMECA, want.TLS.DNSCredentialsFile, want.TLS.EABHMACFile, want.Redis.PasswordFile, want.Redis.CA, want.LinuxBinary)
+	if err := o.storage.settle(r); err != nil {
+		return err
+	}
+	return readable(want.TLS.Cert, want.TLS.Key, want.TLS.CACert, want.TLS.ACMECA, want.TLS.DNSCredentialsFile, want.TLS.EABHMACFile, want.Redis.PasswordFile, want.Redis.CA, want.Auth.TokenRootCA, want.Auth.TokenJWKS, want.LinuxBinary)
 }
 
 // initResult is what init prints; -o json has the same keys as status for what

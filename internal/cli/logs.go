@@ -21,7 +21,7 @@ func newLogs(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := r.Connect(cmd.Context()); err != nil {
+			if err := r.ConnectAside(cmd.Context()); err != nil {
 				return err
 			}
 			return r.Logs(cmd.Context(), follow, tail, a.ui.Out)

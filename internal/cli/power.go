@@ -57,7 +57,7 @@ func (a *app) newPower(action host.Action, name, short string) *cobra.Command {
 				return err
 			}
 			r.Progress = func(what string) { a.ui.Say("%s", what) }
-			if err := r.Connect(ctx); err != nil {
+			if err := r.ConnectAside(ctx); err != nil {
 				return err
 			}
 			planned, err := r.PlanPower(ctx, action)

@@ -93,6 +93,11 @@ func (a *app) apply(ctx context.Context, r *scenario.Registry, o applyOptions) (
 			}
 			return !planned.Empty(), a.showChanges(planned)
 		}
+		if err == nil && !r.NoStart {
+			if err := r.CheckStorage(ctx); err != nil {
+				return false, err
+			}
+		}
 	}
 	if err := r.Lock(ctx, a.flag.lockTimeout, o.command); err != nil {
 		return false, err
@@ -101,6 +106,11 @@ func (a *app) apply(ctx context.Context, r *scenario.Registry, o applyOptions) (
 	if err != nil || !r.Untouched() {
 		if planned, err = r.Plan(ctx); err != nil {
 			return false, firstError(err, r.Abandon())
+		}
+	}
+	if r.Exists() && !r.NoStart && !planned.Empty() {
+		if err := r.CheckStorage(ctx); err != nil {
+			return false, err
 		}
 	}
 	if with, err := concernsClients(r); err != nil || with {

@@ -20,7 +20,7 @@ type specFlags struct {
 	hosts, addHosts, set      []string
 	bind, tls, keyType        string
 	cert, key, caCert         string
-	storage, volume           string
+	volume                    string
 	runtime, image, linuxFile string
 	port, certDays, caDays    int
 	http2                     bool
@@ -28,6 +28,7 @@ type specFlags struct {
 	auth                      authFlags
 	proxy                     proxyFlags
 	cluster                   clusterFlags
+	storage                   storageFlags
 }
 
 func (s *specFlags) register(cmd *cobra.Command) {
@@ -53,7 +54,7 @@ func (s *specFlags) register(cmd *cobra.Command) {
 
 	s.cluster.register(cmd)
 
-	f.StringVar(&s.storage, "storage", d.Storage.Driver, "filesystem or inmemory (for tests: gone when the registry stops)")
+	s.storage.register(cmd)
 	f.StringVar(&s.volume, "data-volume", "", "keep the images in this named Docker volume instead of DIR/data")
 	f.StringVar(&s.runtime, "runtime", "auto", "auto, docker or process; auto is docker where Docker is installed")
 	f.StringVar(&s.image, "image", "", "run this stock registry image (2 or 3) instead of the embedded registry")
@@ -65,7 +66,6 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	for flag, values := range map[string][]string{
 		"tls":      {spec.TLSSelfSigned, spec.TLSLetsEncrypt, spec.TLSFiles, spec.TLSNone},
 		"key-type": {"ecdsa256", "ecdsa384", "rsa2048", "rsa4096", "ed25519"},
-		"storage":  {spec.StorageFilesystem, spec.StorageInMemory},
 		"runtime":  {"auto", spec.RuntimeDocker, spec.RuntimeProcess},
 	} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
@@ -90,8 +90,7 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 		}
 	}
 	for flag, to := range map[string]*string{
-		"bind": &out.Bind, "tls": &out.TLS.Mode, "key-type": &out.TLS.KeyType, "storage": &out.Storage.Driver,
-		"data-volume": &out.Storage.Volume, "image": &out.Image,
+		"bind": &out.Bind, "tls": &out.TLS.Mode, "key-type": &out.TLS.KeyType, "data-volume": &out.Storage.Volume, "image": &out.Image,
 	} {
 		if given(flag) {
 			*to, _ = cmd.Flags().GetString(flag)
@@ -118,6 +117,9 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 	s.auth.over(given, &out)
 	s.proxy.over(given, base, &out)
 	s.cluster.over(given, &out)
+	if err := s.storage.over(given, &out.Storage); err != nil {
+		return out, err
+	}
 	return out, s.setOver(&out)
 }
 

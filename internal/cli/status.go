@@ -78,7 +78,7 @@ func printStatus(w io.Writer, s scenario.Status) {
 	if s.TLS.CAFingerprint != "" {
 		row("ca", "%s", s.TLS.CAFingerprint)
 	}
-	if s.Auth.Mode == spec.AuthHtpasswd {
+	if s.Auth.Users > 0 || s.Auth.Mode == spec.AuthHtpasswd {
 		row("auth", "%s, %d %s", s.Auth.Mode, s.Auth.Users, plural(s.Auth.Users, "user"))
 	} else {
 		row("auth", "%s", s.Auth.Mode)

@@ -24,7 +24,7 @@ func Check(rendered []byte, f Flavour) error {
 		_, withoutLine, _ := strings.Cut(p.String(), ": ")
 		lines = append(lines, withoutLine)
 	}
-	return fault.Usage("mend config: in regctl.yaml, or the --set that put it there",
+	return fault.Usage("mend config: or storage.options in regctl.yaml, or the --set or --storage-opt that put it there",
 		"config.yml: %s", strings.Join(lines, "; "))
 }
 

@@ -5,6 +5,8 @@
 // It does no I/O and never looks at REGISTRY_* variables.
 package distconfig
 
+import "github.com/regctl/regctl/internal/parameters"
+
 // Flavour is a registry program; their configuration schemas differ.
 type Flavour string
 
@@ -26,4 +28,6 @@ type Env struct {
 	// RedisPassword is that of the cache which replicas share; "" renders none.
 	RedisPassword string
 	Flavour       Flavour
+	// Secrets are the storage driver's secret parameters, where it has any.
+	Secrets []parameters.Parameter
 }

@@ -115,6 +115,35 @@ func TestImport(t *testing.T) {
 			[]string{"http.tls.letsencrypt>"},
 		},
 		{
+			"htpasswd", head + "storage: inmemory\nauth: {htpasswd: {realm: R, path: /etc/users}}\n",
+			spec.Spec{
+				Port: 5000, TLS: spec.TLS{Mode: spec.TLSNone}, Storage: spec.Storage{Driver: spec.StorageInMemory},
+				Auth: spec.Auth{Mode: spec.AuthHtpasswd, Realm: "R", AllowPlaintext: true},
+			},
+			[]string{"auth.htpasswd.realm>auth.realm", "auth.htpasswd.path>auth/htpasswd of the registry's directory"},
+		},
+		{
+			"token", head + "storage: inmemory\nhttp: {tls: {certificate: /c, key: /k}}\nauth: {token: {realm: 'https://a/t', service: s, issuer: i, rootcertbundle: /ca}}\n",
+			spec.Spec{
+				Port: 5000, TLS: spec.TLS{Mode: spec.TLSFiles, Cert: "/c", Key: "/k"}, Storage: spec.Storage{Driver: spec.StorageInMemory},
+				Auth: spec.Auth{Mode: spec.AuthToken, TokenRealm: "https://a/t", TokenService: "s", TokenIssuer: "i", TokenRootCA: "/ca"},
+			},
+			[]string{
+				"http.tls.certificate>tls.cert", "http.tls.key>tls.key", "auth.token.realm>auth.tokenRealm",
+				"auth.token.service>auth.tokenService", "auth.token.issuer>auth.tokenIssuer", "auth.token.rootcertbundle>auth.tokenRootCA",
+			},
+		},
+		{
+			"token by other means", head + "storage: inmemory\nauth: {token: {realm: 'https://a/t', service: s, issuer: i, jwks: /k, signingalgorithms: [ES256]}}\n",
+			spec.Spec{
+				Port: 5000, TLS: spec.TLS{Mode: spec.TLSNone}, Storage: spec.Storage{Driver: spec.StorageInMemory},
+				Config: tree{"auth": tree{"token": tree{
+					"realm": "https://a/t", "service": "s", "issuer": "i", "jwks": "/k", "signingalgorithms": []any{"ES256"},
+				}}},
+			},
+			nil,
+		},
+		{
 			"socket", head + "storage: inmemory\nhttp: {net: unix, addr: /run/r.sock}\n",
 			spec.Spec{Port: 5000, TLS: spec.TLS{Mode: spec.TLSNone}, Storage: spec.Storage{Driver: spec.StorageInMemory}},
 			[]string{"http.net>"},
@@ -122,7 +151,9 @@ func TestImport(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, moved := imported(t, test.text)
-			test.want.Version, test.want.Auth.Mode = 1, spec.AuthNone
+			if test.want.Version = 1; test.want.Auth.Mode == "" {
+				test.want.Auth.Mode = spec.AuthNone
+			}
 			if !reflect.DeepEqual(s, test.want) {
 				t.Errorf("got  %+v\nwant %+v", s, test.want)
 			}
@@ -188,6 +219,9 @@ func TestImportedSettingsAreRendered(t *testing.T) {
 			for path, value := range had {
 				if top, _, _ := strings.Cut(path, "."); top == "headers" || top == "storagedriver" {
 					path = map[string]string{"headers": "http.", "storagedriver": "health."}[top] + path
+				}
+				if strings.HasPrefix(path, "auth.htpasswd.") && s.Auth.Mode == spec.AuthHtpasswd {
+					continue // in regctl-serve.yaml
 				}
 				if ownedHint(path) == "" && has[path] != value {
 					t.Errorf("%s was %s and is %s", path, value, has[path])

@@ -100,8 +100,9 @@ func makeRoom(doc, overlay *yaml.Node) {
 			if slices.Contains(sections, p.key.Value) || index(storage, p.key.Value) >= 0 {
 				continue
 			}
-			remove(storage, "filesystem")
-			remove(storage, "inmemory")
+			for _, driver := range []string{"filesystem", "inmemory", "s3", "azure", "gcs"} {
+				remove(storage, driver)
+			}
 		}
 		// The older name goes unread beside the newer one.
 		if cache := child(over, "cache"); cache != nil && child(cache, "layerinfo") != nil {

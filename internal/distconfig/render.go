@@ -50,6 +50,9 @@ func Render(s spec.Spec, env Env) ([]byte, error) {
 
 // renderBase runs the template and gives the document it makes.
 func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
+	if s.Auth.Foreign() && s.Auth.TokenJWKS != "" && env.Flavour == Stock2 {
+		return nil, fault.Usage("give the certificate with --token-root-ca, or use registry 3", "auth.tokenJWKS (--token-jwks): registry 2 reads no key sets")
+	}
 	t, err := template.New("config.yml.tmpl").Funcs(template.FuncMap{"quote": quote}).
 		ParseFS(templates.FS, "config.yml.tmpl")
 	if err != nil {
@@ -68,18 +71,23 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 	err = t.Execute(&text, struct {
 		Env
 		Driver, Cert, Key string
+		Remote            bool // clients need not reach the storage
 		TLS, HTTP2        bool
 		Users, Realm      string // htpasswd; "" where distribution's is not asked
 		Cache             string // "" is none
 		Redis             *spec.RedisServer
 		RedisCA           string
 		Old               bool // the keys of 2.8
+		Token             bool
+		Auth              spec.Auth
+		RootCA, JWKS      string // as the registry sees them
 	}{
 		Cache: cacheOf(s), Redis: redis, RedisCA: path.Join(env.Serve, RedisCA), Old: env.Flavour == Stock2,
-		Env: env, Driver: s.Storage.Driver, HTTP2: s.HTTP2, TLS: s.EndpointTLS(),
+		Env: env, Driver: s.Storage.Driver, Remote: s.Storage.Remote(), HTTP2: s.HTTP2, TLS: s.EndpointTLS(),
 		Cert:  path.Join(env.Serve, "tls", "current", "crt"),
 		Key:   path.Join(env.Serve, "tls", "current", "key"),
-		Users: users, Realm: realm,
+		Users: users, Realm: realm, Token: s.Auth.Foreign(), Auth: s.Auth,
+		RootCA: path.Join(env.Serve, "token-ca.pem"), JWKS: path.Join(env.Serve, "token-jwks.json"),
 	})
 	if err != nil {
 		return nil, err
@@ -89,7 +97,7 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 		return nil, fmt.Errorf("config.yml.tmpl: %w", err)
 	}
 	unquote(&doc)
-	return &doc, nil
+	return &doc, layStorage(doc.Content[0], s.Storage, env)
 }
 
 // quote makes a YAML scalar of any text: JSON's strings are YAML's.

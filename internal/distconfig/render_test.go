@@ -44,6 +44,14 @@ var renderings = []struct {
 	{"stock3-s3", testSpec(spec.TLSSelfSigned, tree{"storage": tree{
 		"s3": tree{"bucket": "images", "regionendpoint": "http://minio:9000", "secretkey": "yes"}, "redirect": tree{"disable": true},
 	}}), testEnv(Stock3)},
+	{"token", func() spec.Spec {
+		s := testSpec(spec.TLSSelfSigned, nil)
+		s.Auth = spec.Auth{
+			Mode: spec.AuthToken, TokenRealm: "https://auth.example.com/token?a=b", TokenService: "registry.test: 5000", TokenIssuer: "them",
+			TokenRootCA: "/ca.pem", TokenJWKS: "/keys.json",
+		}
+		return s
+	}(), testEnv(Stock3)},
 	{"inmemory", func() spec.Spec {
 		s := testSpec(spec.TLSNone, nil)
 		s.Storage.Driver, s.HTTP2 = spec.StorageInMemory, true
@@ -226,4 +234,20 @@ func FuzzRenderKeepsText(f *testing.F) {
 			t.Errorf("%q came out as %q and %q", text, config.Proxy.Password, config.HTTP.Secret)
 		}
 	})
+}
+
+func TestRegistry2ReadsNoKeySets(t *testing.T) {
+	s := testSpec(spec.TLSSelfSigned, nil)
+	s.Auth = spec.Auth{Mode: spec.AuthToken, TokenRealm: "https://a/", TokenService: "s", TokenIssuer: "i", TokenJWKS: "/keys.json"}
+	if _, err := Render(s, testEnv(Stock2)); !fault.IsUsage(err) || !strings.Contains(fault.Hint(err), "--token-root-ca") {
+		t.Errorf("%v, hint %q", err, fault.Hint(err))
+	}
+	s.Auth.TokenRootCA, s.Auth.TokenJWKS = "/ca.pem", ""
+	got, err := Render(s, testEnv(Stock2))
+	if err == nil {
+		err = Check(got, Stock2)
+	}
+	if err != nil {
+		t.Error(err)
+	}
 }

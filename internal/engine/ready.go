@@ -107,26 +107,6 @@ func (e Endpoint) base(ctx context.Context, client *http.Client, user string, pa
 	return baseAnswer{resp.StatusCode, resp.Status, resp.Header.Get("WWW-Authenticate")}, resp.Body.Close()
 }
 
-// Admits reports whether the registry lets user in by Basic authentication, and
-// whether it asks for that at all. One that sends clients to a token server asks, and
-// admits everybody as far as can be told here.
-func (e Endpoint) Admits(ctx context.Context, user string, password secret.String) (admits, asks bool, err error) {
-	client, err := e.client()
-	if err != nil {
-		return false, false, err
-	}
-	defer client.CloseIdleConnections()
-	open, err := e.base(ctx, client, "", secret.String{})
-	if err != nil || open.code != http.StatusUnauthorized {
-		return true, false, err
-	}
-	if scheme, _, _ := strings.Cut(open.challenge, " "); !strings.EqualFold(scheme, "basic") {
-		return true, true, nil
-	}
-	in, err := e.base(ctx, client, user, password)
-	return err == nil && in.code == http.StatusOK, true, err
-}
-
 // readyWant is what a wait is told: Fact.Data of KindReady.
 type readyWant struct {
 	Endpoint

@@ -84,6 +84,11 @@ func (r *Registry) Apply(ctx context.Context, planned step.Planned, retain bool)
 	if err := r.carryOut(ctx, planned, before, retain); err != nil || waits(planned) {
 		return err
 	}
+	if touches(planned, r.Dir.ServeExtra()) && !r.NoStart {
+		if err := r.Taken(ctx); err != nil { // who may come in is as wanted when the command ends
+			return err
+		}
+	}
 	// The command that started it may have been killed before it answered.
 	return r.Await(ctx)
 }
@@ -139,9 +144,15 @@ type planGone struct{ error }
 
 func (p planGone) Unwrap() []error { return []error{p.error, ErrChanged} }
 
-// WriteSpec puts regctl.yaml in place and does nothing else.
-func (r *Registry) WriteSpec(ctx context.Context, yaml []byte) error {
-	planned, err := step.Plan(ctx, host.NewLocal(nil), specFile(Place{Dir: r.Dir, SpecYAML: yaml}))
+// WriteSpec puts regctl.yaml in place, and the file of users where that is not nil, and
+// does nothing else.
+func (r *Registry) WriteSpec(ctx context.Context, yaml, users []byte) error {
+	p := Place{Dir: r.Dir, SpecYAML: yaml, UID: ourUID(), GID: ourGID(), Users: users}
+	steps := specFile(p)
+	if users != nil {
+		steps = append(steps, serveDir(p, r.Dir.Serve()), usersFile{p})
+	}
+	planned, err := step.Plan(ctx, host.NewLocal(nil), steps)
 	if err != nil {
 		return err
 	}

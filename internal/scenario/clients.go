@@ -67,6 +67,9 @@ func (r *Registry) Verification(ctx context.Context, t trust.Registry, o VerifyO
 	}
 	how = &verify.Target{Registry: t, Mode: o.Mode, User: o.User, Password: o.Password}
 	own := r.credentialOpensCanary()
+	if !own && o.User == "" {
+		how.WhyNone = "its token server gives tokens to users of its own alone: name one with --verify-user"
+	}
 	if o.Mode == verify.TLS || r.Spec.Image != "" || !own && o.User == "" && r.asksForPassword() {
 		return how, nothing, nil
 	}
@@ -113,10 +116,11 @@ func (r *Registry) asksForPassword() bool {
 }
 
 // credentialOpensCanary reports whether the canary's own credential is one that
-// clients would send: not where they are told to ask somebody else for a token.
+// clients would send: not where they are told to ask somebody else for a token, nor where
+// a proxy asks, which knows users alone.
 func (r *Registry) credentialOpensCanary() bool {
 	_, token := asMap(r.Spec.Config["auth"])["token"]
-	return !token
+	return !token && !r.Spec.Auth.Foreign() && !r.Spec.ProxyAsks()
 }
 
 // Clients are the hosts that trust the registry, or were asked to.

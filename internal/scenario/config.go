@@ -10,6 +10,7 @@ import (
 	embeddedregistry "github.com/regctl/regctl/embedded-registry"
 	"github.com/regctl/regctl/internal/distconfig"
 	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/parameters"
 	"github.com/regctl/regctl/internal/secret"
 	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/step"
@@ -28,7 +29,7 @@ func (c config) secretRef() host.Ref { return fileRef(c.place.Dir.Join("secrets"
 func (c config) configRef() host.Ref { return fileRef(c.place.Dir.ServeConfig()) }
 
 func (c config) Reads() []host.Ref {
-	return append([]host.Ref{c.secretRef(), c.configRef()}, redisRefs(c.spec, c.place)...)
+	return append([]host.Ref{c.secretRef(), c.configRef(), fileRef(storageSecretsPath(c.place.Dir))}, redisRefs(c.spec, c.place)...)
 }
 
 func (c config) Plan(seen host.Facts) (step.Change, error) {
@@ -84,7 +85,11 @@ func (c config) withNewSecret(seen host.Facts) ([]host.Op, error) {
 
 // planConfig compares config.yml with what it should hold for a given secret.
 func (c config) planConfig(seen host.Facts, httpSecret string) (step.Change, error) {
-	want, err := Render(c.spec, c.place, httpSecret)
+	secrets, err := secretsOf(c.spec, c.place, seen)
+	if err != nil {
+		return step.Change{}, err
+	}
+	want, err := Render(c.spec, c.place, httpSecret, secrets...)
 	if err != nil {
 		return step.Change{}, err
 	}
@@ -95,9 +100,9 @@ func (c config) planConfig(seen host.Facts, httpSecret string) (step.Change, err
 }
 
 // Render gives config.yml as the registry at p would read it.
-func Render(s spec.Spec, p Place, httpSecret string) ([]byte, error) {
+func Render(s spec.Spec, p Place, httpSecret string, storage ...parameters.Parameter) ([]byte, error) {
 	data, err := distconfig.Render(s, distconfig.Env{
-		Serve: p.ServeAt, Data: p.DataAt, Net: p.Net, Addr: p.Addr, HTTPSecret: httpSecret, Flavour: p.Flavour, RedisPassword: p.RedisPassword,
+		Serve: p.ServeAt, Data: p.DataAt, Net: p.Net, Addr: p.Addr, HTTPSecret: httpSecret, Flavour: p.Flavour, Secrets: storage, RedisPassword: p.RedisPassword,
 	})
 	if err != nil {
 		return nil, err

@@ -101,7 +101,7 @@ func (r *Registry) PlanDestroy(keepData bool) step.Planned {
 // made are the receipts, with what is ours in an engine counted as made by us even
 // where it was there before: it was left by an init that was killed, whose request
 // the engine still carried out, or by another registry of the same image. An image
-// that is used yet stays.
+// that is used yet stays. A site may be what is left of an order that was killed.
 func (r *Registry) made() []host.Receipt {
 	var all []host.Receipt
 	if ref := (host.Ref{Kind: engine.KindImage, Path: r.state.Image}); ref.Path != "" {
@@ -109,7 +109,7 @@ func (r *Registry) made() []host.Receipt {
 	}
 	for _, receipt := range r.state.Receipts {
 		switch {
-		case receipt.Kind == engine.KindContainer:
+		case receipt.Kind == engine.KindContainer, isSite(receipt.Kind):
 			receipt.Action, receipt.Before = host.Create, host.Fact{}
 		case len(all) > 0 && receipt.Ref == all[0].Ref:
 			continue

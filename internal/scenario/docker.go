@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -201,6 +202,9 @@ func container(s spec.Spec, dir statedir.Dir, user string, c chosenImage) engine
 		Publish:  []engine.Port{{Host: uint16(s.Port), Container: containerPort}},
 		Mounts:   []engine.Mount{{Source: dir.Serve(), Target: containerServe, ReadOnly: true}},
 		AddHosts: s.AddHosts,
+	}
+	if driver, _ := s.Storage.Backend(); driver == spec.StorageS3 && c.flavour != distconfig.Embedded {
+		want.Env = append(slices.Clone(want.Env), awsVariable+"="+containerServe+"/"+servedAWS)
 	}
 	switch addr, err := netip.ParseAddr(s.Bind); {
 	case s.Socket():

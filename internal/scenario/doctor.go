@@ -34,8 +34,30 @@ func (r *Registry) Examine(ctx context.Context) []Finding {
 	e.service(ctx)
 	e.cluster(ctx)
 	e.certificate(ctx)
+	e.tokens(ctx)
 	e.clients()
 	return e.found
+}
+
+// tokens asks somebody else's token server.
+func (e *examination) tokens(ctx context.Context) {
+	r := e.r
+	if !r.Spec.Auth.Foreign() {
+		return
+	}
+	rootCA, jwks := r.Spec.Auth.TokenRootCA, r.Spec.Auth.TokenJWKS
+	if rootCA != "" {
+		rootCA = r.Dir.TokenRootCA()
+	}
+	if jwks != "" {
+		jwks = r.Dir.TokenJWKS()
+	}
+	said, err := r.askIssuer(ctx, rootCA, jwks)
+	if err != nil {
+		e.failed("token server", err)
+		return
+	}
+	e.add("token server", CheckOK, "", "%s", said)
 }
 
 type examination struct {

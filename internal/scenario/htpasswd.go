@@ -10,10 +10,10 @@ import (
 	"github.com/regctl/regctl/internal/step"
 )
 
-// accounts is --auth htpasswd: the file of users, and the link by which people find
+// accounts is --auth htpasswd, and whom our own token server knows: the file of users, and the link by which people find
 // it. Who is in it is for the user commands to say, so one that is there stays.
 func accounts(s spec.Spec, p Place) []step.Step {
-	if s.Auth.Mode != spec.AuthHtpasswd {
+	if !s.Auth.HasUsers() {
 		return nil
 	}
 	return []step.Step{

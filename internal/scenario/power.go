@@ -9,6 +9,13 @@ import (
 	"github.com/regctl/regctl/internal/step"
 )
 
+// ConnectAside is Connect for what is no concern of a proxy: one that is broken keeps
+// nobody from stopping the registry, or from reading its log.
+func (r *Registry) ConnectAside(ctx context.Context) error {
+	r.aside = true
+	return r.Connect(ctx)
+}
+
 // PlanPower plans to stop or restart what runs. What does not run is not started.
 func (r *Registry) PlanPower(ctx context.Context, action host.Action) (step.Planned, error) {
 	steps := []step.Step{power{r.site.runs, r.site.want, action, r.site.isRunning}}

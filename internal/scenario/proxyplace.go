@@ -63,7 +63,7 @@ func behind(s spec.Spec) engine.Endpoint {
 // findFront finds the proxy that is wanted, and what is left of one that is not.
 func (r *Registry) findFront(ctx context.Context, p *Place) (err error) {
 	defer func() { p.Withdrawn = r.withdrawn(*p) }()
-	if !r.Spec.Proxied() {
+	if !r.Spec.Proxied() || r.aside {
 		return nil
 	}
 	if ourUID() != 0 {
@@ -94,6 +94,9 @@ func (r *Registry) findFrontFor(ctx context.Context, p *Place) error {
 // proxyPreflight refuses a site that could not be served. Of a registry that moves to
 // where it, or its other proxy, listens still, the reload will tell.
 func (r *Registry) proxyPreflight(ctx context.Context, p Place) error {
+	if r.state.Phase == "" && r.Spec.Socket() && behind(r.Spec).Probe(ctx) == nil {
+		return fault.Fail("choose another --name", "another registry that is called %s answers on %s", r.Spec.Name, socketPath(r.Spec))
+	}
 	if !r.Spec.ProxyOnHost() || r.moves(ctx) {
 		return nil
 	}

@@ -70,7 +70,6 @@ func (p *pair) take(ops []host.Op) {
 type frontSite struct {
 	spec  spec.Spec
 	place Place
-	steps []step.Step
 }
 
 // siteSteps are none with --no-start: a site with nothing behind it only disturbs.
@@ -201,7 +200,7 @@ func answersThrough(s spec.Spec, p Place) []step.Step {
 // asksFirst waits until the registry asks, before the site may cease to.
 func asksFirst(s spec.Spec, p Place) []step.Step {
 	hidden := !s.ProxyOnHost() && !s.Socket() // and a stock image reads it when it starts
-	if p.Front == nil || len(p.Runtime) == 0 || s.ProxyAsks() || s.Auth.Mode != spec.AuthHtpasswd || hidden {
+	if p.Front == nil || len(p.Runtime) == 0 || s.ProxyAsks() || s.Auth.Mode == spec.AuthNone || hidden {
 		return nil
 	}
 	return []step.Step{engine.WaitStep{

@@ -37,9 +37,12 @@ type Registry struct {
 	file    []byte // regctl.yaml as read
 	write   []byte // regctl.yaml as it should become; nil leaves it
 	users   []byte // the file of users as it should become; nil leaves it
-	state   statedir.State
-	lock    *statedir.Lock
-	site    *site
+	// storageSecrets is secrets/storage as it should become; nil leaves it.
+	storageSecrets []byte
+	state          statedir.State
+	lock           *statedir.Lock
+	site           *site
+	aside          bool // the proxy is left aside
 }
 
 // Open reads what there is in dir. An absent or empty folder is a registry that
@@ -178,7 +181,7 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 	}
 	return r.unlocking(ctx, func() (step.Planned, error) {
 		p := r.site.place
-		p.SpecYAML, p.Say, p.Users = r.write, r.Progress, r.users
+		p.SpecYAML, p.Say, p.Users, p.StorageSecrets = r.write, r.Progress, r.users, r.storageSecrets
 		if r.state.TLS == spec.TLSSelfSigned {
 			var err error
 			if p.Trusting, err = statedir.MayTrust(r.Dir); err != nil {
@@ -188,7 +191,11 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 		if r.NoStart {
 			p.Runtime = nil
 		}
-		return step.Plan(ctx, r.site.host, Steps(r.Spec, p))
+		planned, err := step.Plan(ctx, r.site.host, Steps(r.Spec, p))
+		if err != nil {
+			return planned, err
+		}
+		return planned, r.checkIssuer(ctx, planned)
 	})
 }
 
@@ -219,7 +226,11 @@ func (r *Registry) RenderConfig(s spec.Spec) ([]byte, error) {
 	if place.RedisPassword, err = r.knownRedisPassword(s); err != nil {
 		return nil, err
 	}
-	return Render(s, place, strings.TrimSpace(string(http)))
+	secrets, err := r.secretsFor(s)
+	if err != nil {
+		return nil, err
+	}
+	return Render(s, place, strings.TrimSpace(string(http)), secrets...)
 }
 
 // Logs copies what the registry logged to w: the last tail lines (all when

@@ -47,6 +47,8 @@ type Place struct {
 	Trusting []string
 	// Users is what the file of users should become; nil leaves one that is there.
 	Users []byte
+	// StorageSecrets is what secrets/storage should become; nil leaves one that is there.
+	StorageSecrets []byte
 	// SpecYAML is regctl.yaml as it should be; nil leaves the file alone.
 	SpecYAML []byte
 }
@@ -105,7 +107,7 @@ func configuration(s spec.Spec, p Place) []step.Step {
 	if asksLast(s, p) {
 		extra = nil
 	}
-	return join(accounts(s, p), sharedCache(s, p), []step.Step{config{spec: s, place: p}}, extra, []step.Step{
+	return join(accounts(s, p), tokens(s, p), sharedCache(s, p), []step.Step{storageSecrets{spec: s, place: p}, config{spec: s, place: p}}, extra, []step.Step{
 		step.MakeLink{Path: p.Dir.Join("config.yml"), Target: "serve/config.yml"},
 	})
 }

@@ -24,6 +24,14 @@ type extraAuth struct {
 	// DockerGateway says that the address of Docker's gateway tells nobody apart.
 	DockerGateway bool    `yaml:"dockerGateway,omitempty"`
 	Grace         []grace `yaml:"grace,omitempty"`
+	// Token has the registry give out and demand tokens.
+	Token *extraToken `yaml:"token,omitempty"`
+}
+
+type extraToken struct {
+	Service string      `yaml:"service"`
+	Issuer  string      `yaml:"issuer"`
+	Rules   []spec.Rule `yaml:"rules"`
 }
 
 // grace is a hash that is good until some time beside the one in htpasswd.
@@ -51,10 +59,13 @@ func (e extraStep) Plan(seen host.Facts) (step.Change, error) {
 	var old extraFile
 	_ = yaml.Unmarshal(seen[e.ref()].Data, &old) // a damaged one is written anew
 	want := extraFile{HTTP2: e.spec.HTTP2}
-	if e.spec.Auth.Mode == spec.AuthHtpasswd && e.spec.Image == "" && !e.spec.ProxyAsks() {
+	if e.spec.Auth.HasUsers() && e.spec.Image == "" && !e.spec.ProxyAsks() {
 		want.Auth = &extraAuth{Realm: e.spec.Auth.RealmOrDefault(), DockerGateway: e.spec.Runtime == spec.RuntimeDocker && !e.spec.Socket()}
 		if old.Auth != nil {
 			want.Auth.Grace = unexpired(old.Auth.Grace, e.place.Now)
+		}
+		if e.spec.Auth.Builtin() {
+			want.Auth.Token = &extraToken{e.spec.Address(), "regctl/" + e.spec.Name, e.spec.Auth.Rules}
 		}
 		if e.change != nil {
 			want.Auth.Grace = e.change(want.Auth.Grace)

@@ -96,7 +96,10 @@ func mounted(dir statedir.Dir, socket string) []host.Ref {
 // regctl-serve.yaml and htpasswd, and what of the former it cannot take over is in
 // config.yml too.
 func restartFiles(dir statedir.Dir, stock bool) []host.Ref {
-	refs := []host.Ref{fileRef(dir.ServeConfig())}
+	refs := []host.Ref{
+		fileRef(dir.ServeConfig()), fileRef(dir.TokenRootCA()), fileRef(dir.TokenJWKS()),
+		fileRef(dir.Join("serve", servedSecrets)), fileRef(dir.Join("serve", servedAWS)),
+	}
 	if stock {
 		refs = append(refs, host.Ref{Kind: host.Link, Path: dir.Join("serve", "tls", "current")})
 	}

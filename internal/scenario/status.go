@@ -144,7 +144,7 @@ func (r *Registry) describeAuth(a *StatusAuth) {
 	for mode := range asMap(r.Spec.Config["auth"]) {
 		a.Mode = mode
 	}
-	if r.Spec.Auth.Mode != spec.AuthHtpasswd {
+	if !r.Spec.Auth.HasUsers() {
 		return
 	}
 	if file, err := r.Users(); err == nil {

@@ -15,7 +15,7 @@ import (
 func renewalOptions(r *Registry, p Place, source string, supervision engine.Supervision) engine.RenewalOptions {
 	return engine.RenewalOptions{
 		Name: r.Spec.Name, Dir: r.Dir, Source: source, Seed: r.Spec.First(), Supervision: supervision,
-		Writes: proxyFolders(r.Spec, p),
+		Writes:   proxyFolders(r.Spec, p),
 		CronFile: source == "" && !supervision.Systemd && supervision.Reboot == host.File,
 	}
 }

@@ -45,7 +45,10 @@ func (r *Registry) HasUsers() (bool, error) {
 	if r.Spec.Config["auth"] != nil {
 		return false, fault.Usage("remove auth from config: there, and set auth: {mode: htpasswd}", "%s: config.auth says who may come in", r.Dir.Spec())
 	}
-	return r.Spec.Auth.Mode == spec.AuthHtpasswd, nil
+	if r.Spec.Auth.Foreign() {
+		return false, fault.Usage("add and remove users there", "who may come in is for the token server %s to say", r.Spec.Auth.TokenRealm)
+	}
+	return r.Spec.Auth.HasUsers(), nil
 }
 
 // SetUsers makes f the file of users that Plan counts on.

@@ -7,7 +7,7 @@ import (
 )
 
 func (s Spec) checkAuth() *finding {
-	if f := choice("auth.mode", s.Auth.Mode, AuthNone, AuthHtpasswd); f != nil {
+	if f := choice("auth.mode", s.Auth.Mode, AuthNone, AuthHtpasswd, AuthToken); f != nil {
 		return f
 	}
 	a := s.Auth
@@ -21,7 +21,10 @@ func (s Spec) checkAuth() *finding {
 	case a.Mode != AuthNone && s.TLS.Mode == TLSNone && !a.AllowPlaintext:
 		return newFinding("auth.mode", "use TLS, or add --allow-plaintext-auth (auth.allowPlaintext: true) if nobody can listen", "over plain HTTP every password crosses the network in clear")
 	}
-	return nil
+	if f := s.checkToken(); f != nil {
+		return f
+	}
+	return s.checkRules()
 }
 
 // auth writes the section, where there is something to say.
@@ -30,11 +33,28 @@ func (w *writer) auth(a Auth) {
 		return
 	}
 	w.line("\nauth:")
-	w.key("  mode", a.Mode, "htpasswd, or none: everybody may push and pull")
+	w.key("  mode", a.Mode, "htpasswd, token, or none: everybody may push and pull")
 	if a.Realm != "" {
 		w.key("  realm", a.Realm, "what clients are told that a password is for")
 	}
 	if a.AllowPlaintext {
 		w.key("  allowPlaintext", a.AllowPlaintext, "passwords may cross the network in clear")
+	}
+	for _, t := range []struct{ key, value, comment string }{
+		{"  tokenServer", a.TokenServer, "the registry gives out tokens itself, by the rules below"},
+		{"  tokenRealm", a.TokenRealm, "where clients ask for a token"},
+		{"  tokenService", a.TokenService, "whom tokens must be for"},
+		{"  tokenIssuer", a.TokenIssuer, "who they must say made them"},
+		{"  tokenRootCA", a.TokenRootCA, "PEM: who vouches for the keys that sign them"},
+		{"  tokenJWKS", a.TokenJWKS, "JSON Web Key Set: the keys that sign them"},
+	} {
+		if t.value != "" {
+			w.key(t.key, t.value, t.comment)
+		}
+	}
+	if len(a.Rules) > 0 {
+		w.line("  # What no rule allows is refused. who: names, \"*\" (all who log in), anonymous (all); in repositories * stops at a slash,")
+		w.line("  # ** does not; actions: pull, push (with pull), delete.")
+		w.key("  rules", a.Rules, "")
 	}
 }

@@ -69,7 +69,7 @@ func (r *reader) value(n *yaml.Node, into reflect.Value, path string) error {
 		return r.list(n, into, path)
 	case reflect.Map:
 		if n.Kind != yaml.MappingNode {
-			return wrong("distribution's own keys below it", "for example config: {log: {level: debug}}")
+			return wrong("distribution's own keys below it", "for example "+example(path))
 		}
 		if config := plainValue(n).(map[string]any); len(config) > 0 {
 			into.Set(reflect.ValueOf(config))
@@ -82,6 +82,9 @@ func (r *reader) list(n *yaml.Node, into reflect.Value, path string) error {
 	if n.Kind != yaml.SequenceNode {
 		return r.at(n, fmt.Sprintf("write %s: [%s]", path, n.Value), "%s: want a list, not %s", path, kindOf(n))
 	}
+	if into.Type().Elem().Kind() == reflect.Struct {
+		return r.structures(n, into, path)
+	}
 	var items []string
 	for _, item := range n.Content {
 		if item.Kind != yaml.ScalarNode || isNull(item) {
@@ -90,6 +93,25 @@ func (r *reader) list(n *yaml.Node, into reflect.Value, path string) error {
 		items = append(items, item.Value)
 	}
 	into.Set(reflect.ValueOf(items))
+	return nil
+}
+
+// structures fills a list whose entries are mappings.
+func (r *reader) structures(n *yaml.Node, into reflect.Value, path string) error {
+	list := reflect.MakeSlice(into.Type(), len(n.Content), len(n.Content))
+	for i, item := range n.Content {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		r.lines[at] = item.Line
+		if item.Kind != yaml.MappingNode {
+			return r.at(item, "for example "+example(path), "%s: want keys below it, not %s", at, kindOf(item))
+		}
+		if err := r.structure(item, list.Index(i), at); err != nil {
+			return err
+		}
+	}
+	if list.Len() > 0 {
+		into.Set(list)
+	}
 	return nil
 }
 
@@ -109,7 +131,10 @@ func unknownHint(key, path string, known []string) string {
 			return "distribution's own keys go under config: config." + key
 		}
 	}
-	if path == "auth" && (key == "token" || key == "silly" || key == AuthHtpasswd) {
+	if path == "auth" && key == AuthToken {
+		return "write auth: {mode: token} with tokenServer: builtin or tokenRealm; distribution's own keys go under config: config.auth.token"
+	}
+	if path == "auth" && (key == "silly" || key == AuthHtpasswd) {
 		return "write auth: {mode: htpasswd}; distribution's own keys go under config: config.auth." + key
 	}
 	for _, section := range []string{"", "tls", "auth", "proxy", "redis", "storage"} {
@@ -160,12 +185,18 @@ func example(path string) string {
 	switch path {
 	case "storage":
 		return "storage: {driver: filesystem}"
+	case "storage.options":
+		return "storage: {driver: s3, options: {bucket: images, region: eu-central-1}}"
+	case "config":
+		return "config: {log: {level: debug}}"
 	case "auth":
 		return "auth: {mode: htpasswd}"
 	case "proxy":
 		return "proxy: {kind: nginx}"
 	case "redis":
 		return "redis: {url: redis://cache.example.com:6379}"
+	case "auth.rules":
+		return `- {who: [alice], repositories: ["team/**"], actions: [pull, push]}`
 	}
 	return "tls: {mode: selfsigned}"
 }

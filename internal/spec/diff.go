@@ -115,7 +115,7 @@ func show(path []string, v any) string {
 	}
 	for _, key := range path {
 		for _, word := range secretWords {
-			if path[0] == "config" && strings.Contains(strings.ToLower(key), word) {
+			if (path[0] == "config" || path[0] == "storage") && strings.Contains(strings.ToLower(key), word) {
 				return secret.Mask
 			}
 		}

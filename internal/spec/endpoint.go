@@ -75,8 +75,8 @@ func (s Spec) Warnings() []string {
 	if s.TLS.Mode == TLSNone {
 		warn("plain HTTP: images and passwords cross the network in clear, and each client must list " + s.Address() + " as an insecure registry")
 	}
-	if s.Storage.Driver == StorageInMemory {
-		warn("inmemory storage: the images are gone when the registry stops")
+	if text := s.Storage.warning(); text != "" {
+		warn(text)
 	}
 	return all
 }

@@ -22,7 +22,7 @@ func newFinding(key, hint, format string, args ...any) *finding {
 
 // error names the key and the flag, for somebody who may have used either.
 func (f *finding) error() error {
-	if f.key == "version" { // the schema's; --version is another thing
+	if f.key == "version" || strings.HasPrefix(f.key, "auth.rules") { // no flag's: --version is another thing
 		return fault.Usage(f.hint, "%s: %s", f.key, f.problem)
 	}
 	return fault.Usage(f.hint, "%s (--%s): %s", f.key, flagOf(f.key), f.problem)
@@ -42,7 +42,9 @@ func flagOf(key string) string {
 		"auth.mode": "auth", "auth.realm": "realm", "auth.allowPlaintext": "allow-plaintext-auth",
 		"proxy.kind": "proxy", "proxy.image": "proxy-image", "proxy.authAt": "auth-at",
 		"redis.url": "redis", "redis.passwordFile": "redis-password-file", "redis.ca": "redis-ca",
-		"storage.driver": "storage", "storage.volume": "data-volume",
+		"auth.tokenServer": "token-server", "auth.tokenRealm": "token-realm", "auth.tokenService": "token-service",
+		"auth.tokenIssuer": "token-issuer", "auth.tokenRootCA": "token-root-ca", "auth.tokenJWKS": "token-jwks",
+		"storage.driver": "storage", "storage.volume": "data-volume", "storage.options": "storage-opt",
 	}
 	if flag, ok := flags[key]; ok {
 		return flag

@@ -33,8 +33,14 @@ func Marshal(s Spec) ([]byte, error) {
 	w.proxy(s.Proxy)
 	w.cluster(s)
 	w.line("\nstorage:")
-	w.key("  driver", s.Storage.Driver, "filesystem, or inmemory for tests")
-	w.optional("  volume", s.Storage.Volume, "images", "a named Docker volume instead of the folder data")
+	w.key("  driver", s.Storage.Driver, "filesystem, s3, azure, gcs, oss, swift, or inmemory for tests")
+	if s.Storage.Driver == StorageFilesystem {
+		w.optional("  volume", s.Storage.Volume, "images", "a named Docker volume instead of the folder data")
+	}
+	if len(s.Storage.Options) > 0 {
+		w.line("  # The driver's parameters, in distribution's names; those that are secret are in secrets/storage.")
+		w.key("  options", s.Storage.Options, "")
+	}
 	w.line("")
 	if s.Runtime != "" {
 		w.key("runtime", s.Runtime, "docker or process; settled by init")
@@ -75,7 +81,7 @@ func (w *writer) key(key string, value any, comment string) {
 		return
 	}
 	indent := key[:len(key)-len(name)]
-	text = indent + strings.TrimSuffix(text, "\n")
+	text = indent + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+indent)
 	if comment != "" {
 		text = fmt.Sprintf("%-24s # %s", text, comment)
 	}

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -91,5 +92,28 @@ func TestDiff(t *testing.T) {
 	a.Config = nil
 	if got := strings.Join(Diff(a, b), "\n"); !strings.Contains(got, "config.redis.password: (not set) -> ***") {
 		t.Errorf("a section that came:\n%s", got)
+	}
+}
+
+func TestMarshalStorageOptions(t *testing.T) {
+	want := good()
+	want.Storage = Storage{Driver: StorageAzure, Options: map[string]any{
+		"accountname": "a", "container": "c", "max_retries": 3, "skipverify": true, "credentials": map[string]any{"type": "client_secret", "clientid": "0"},
+	}}
+	out, err := Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Parse("regctl.yaml", out); err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("%v\ngot:  %+v\nwant: %+v\n%s", err, got, want, out)
+	}
+	edited := want
+	edited.Storage = Storage{Driver: StorageS3, Options: map[string]any{"bucket": "b", "region": "us-east-1"}}
+	again, err := Edit(out, want, edited)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Parse("regctl.yaml", again); err != nil || !reflect.DeepEqual(got, edited) {
+		t.Fatalf("%v\n%s", err, again)
 	}
 }

@@ -72,7 +72,8 @@ func (r *reader) at(n *yaml.Node, hint, format string, args ...any) error {
 // found is a usage fault where a finding's key stands, or its section.
 func (r *reader) found(f *finding) error {
 	section, _, _ := strings.Cut(f.key, ".")
-	for _, key := range []string{f.key, section} {
+	entry, _, _ := strings.Cut(f.key, "].") // of a list: an entry's own line
+	for _, key := range []string{f.key, entry + "]", section} {
 		if line := r.lines[key]; line > 0 {
 			return fault.Usage(f.hint, "%s:%d: %s: %s", r.file, line, f.key, f.problem)
 		}

@@ -58,11 +58,37 @@ type TLS struct {
 
 // Auth says who may come in.
 type Auth struct {
-	Mode  string `yaml:"mode"`            // none or htpasswd
+	Mode  string `yaml:"mode"`            // none, htpasswd or token
 	Realm string `yaml:"realm,omitempty"` // what clients are told that a password is for; "" means DefaultRealm
 	// AllowPlaintext has passwords cross the network in clear, over --tls none.
 	AllowPlaintext bool `yaml:"allowPlaintext,omitempty"`
+
+	// What follows is for token alone. TokenServer is builtin, or "" for somebody
+	// else's, which the rest describes.
+	TokenServer  string `yaml:"tokenServer,omitempty"`
+	TokenRealm   string `yaml:"tokenRealm,omitempty"`   // URL where clients ask for a token
+	TokenService string `yaml:"tokenService,omitempty"` // whom tokens must be for
+	TokenIssuer  string `yaml:"tokenIssuer,omitempty"`  // who they must say made them
+	TokenRootCA  string `yaml:"tokenRootCA,omitempty"`  // PEM: certificates that vouch for the keys
+	TokenJWKS    string `yaml:"tokenJWKS,omitempty"`    // JSON Web Key Set: the keys
+	Rules        []Rule `yaml:"rules,omitempty"`        // builtin: who may do what where
 }
+
+// Rule lets some users do something in some repositories.
+type Rule struct {
+	Who          []string `yaml:"who,flow"`          // names; * is everybody who logged in, anonymous everybody
+	Repositories []string `yaml:"repositories,flow"` // * is any text without a slash, ** any text
+	Actions      []string `yaml:"actions,flow"`      // pull, push (and pull), delete
+}
+
+// HasUsers reports whether regctl's own file of users says who may come in.
+func (a Auth) HasUsers() bool { return a.Mode == AuthHtpasswd || a.Builtin() }
+
+// Builtin reports whether the embedded registry gives out the tokens that it asks for.
+func (a Auth) Builtin() bool { return a.Mode == AuthToken && a.TokenServer == TokenBuiltin }
+
+// Foreign reports whether somebody else's server gives out tokens.
+func (a Auth) Foreign() bool { return a.Mode == AuthToken && a.TokenServer != TokenBuiltin }
 
 // RealmOrDefault is the realm that clients are told.
 func (a Auth) RealmOrDefault() string {
@@ -74,8 +100,11 @@ func (a Auth) RealmOrDefault() string {
 
 // Storage says where the images are kept.
 type Storage struct {
-	Driver string `yaml:"driver"`           // filesystem or inmemory
+	Driver string `yaml:"driver"`           // filesystem, s3, azure, gcs, oss, swift or inmemory
 	Volume string `yaml:"volume,omitempty"` // a named Docker volume instead of DIR/data
+	// Options are the driver's parameters in distribution's own names, none of them
+	// secret.
+	Options map[string]any `yaml:"options,omitempty"`
 }
 
 // Values that fields take.
@@ -92,12 +121,20 @@ const (
 
 	AuthNone     = "none"
 	AuthHtpasswd = "htpasswd"
+	AuthToken    = "token"
+
+	TokenBuiltin = "builtin"
 
 	RuntimeDocker  = "docker"
 	RuntimeProcess = "process"
 
 	StorageFilesystem = "filesystem"
 	StorageInMemory   = "inmemory"
+	StorageS3         = "s3"
+	StorageAzure      = "azure"
+	StorageGCS        = "gcs"
+	StorageOSS        = "oss"   // a preset over s3
+	StorageSwift      = "swift" // a preset over s3
 
 	Version     = 1 // the schema of regctl.yaml that this package reads and writes
 	DefaultName = "registry"

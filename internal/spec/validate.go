@@ -166,24 +166,6 @@ func checkPath(key, path string) *finding {
 	return nil
 }
 
-// volumeForm is what Docker takes for a volume's name.
-var volumeForm = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
-
-func (s Spec) checkStorage() *finding {
-	if f := choice("storage.driver", s.Storage.Driver, StorageFilesystem, StorageInMemory); f != nil {
-		return f
-	}
-	switch v := s.Storage.Volume; {
-	case v == "":
-		return nil
-	case s.Storage.Driver != StorageFilesystem:
-		return newFinding("storage.volume", "leave it out, or use --storage filesystem", "%s storage keeps nothing in a volume", s.Storage.Driver)
-	case !volumeForm.MatchString(v):
-		return newFinding("storage.volume", "letters, digits, hyphens, dots and underscores, a letter or digit first", "%q is no name for a Docker volume", v)
-	}
-	return nil
-}
-
 func (s Spec) checkRuntime() *finding {
 	if s.Runtime == "" {
 		return nil

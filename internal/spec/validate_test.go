@@ -69,7 +69,11 @@ func TestValidateRefuses(t *testing.T) {
 		"relative path":      {func(s *Spec) { s.TLS.Mode, s.TLS.Cert, s.TLS.Key = TLSFiles, "c", "/k" }, "tls.cert (--cert)", "whole path"},
 		"newline in a path":  {func(s *Spec) { s.TLS.Mode, s.TLS.Cert, s.TLS.Key = TLSFiles, "/c\n", "/k" }, "tls.cert (--cert)", "rename"},
 		"storage misspelt":   {func(s *Spec) { s.Storage.Driver = "filesytem" }, "storage.driver (--storage)", "did you mean filesystem?"},
-		"volume in memory":   {func(s *Spec) { s.Storage = Storage{StorageInMemory, "v1"} }, "storage.volume (--data-volume)", "filesystem"},
+		"volume in memory":   {func(s *Spec) { s.Storage = Storage{Driver: StorageInMemory, Volume: "v1"} }, "storage.volume (--data-volume)", "filesystem"},
+		"s3 bucket":          {func(s *Spec) { s.Storage = Storage{Driver: StorageS3} }, "storage.options (--storage-opt): s3 needs bucket", "bucket="},
+		"azure container":    {func(s *Spec) { s.Storage = Storage{Driver: StorageAzure, Options: map[string]any{"accountname": "a"}} }, "azure needs container", "container="},
+		"swift endpoint":     {func(s *Spec) { s.Storage = Storage{Driver: StorageSwift, Options: map[string]any{"bucket": "b"}} }, "swift needs regionendpoint", "regionendpoint="},
+		"oss region":         {func(s *Spec) { s.Storage = Storage{Driver: StorageOSS, Options: map[string]any{"bucket": "b"}} }, "oss needs region", "region="},
 		"volume name":        {func(s *Spec) { s.Storage.Volume = "/srv/images" }, "storage.volume (--data-volume)", "letters"},
 		"runtime":            {func(s *Spec) { s.Runtime = "kubernetes" }, "runtime (--runtime)", "docker or process"},
 		"runtime auto":       {func(s *Spec) { s.Runtime = "auto" }, "runtime (--runtime)", "docker or process"},
@@ -131,6 +135,13 @@ func TestWarnings(t *testing.T) {
 	for _, want := range []string{"older Docker", "[2001:db8::1]:5000", "in clear", "gone when the registry stops"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no word of %q in:\n%s", want, all)
+		}
+	}
+	for driver, want := range map[string]string{StorageOSS: "virtual-host style", StorageSwift: "path style"} {
+		s := good()
+		s.Storage = Storage{Driver: driver, Options: map[string]any{"bucket": "b", "regionendpoint": "https://h"}}
+		if w := s.Warnings(); len(w) != 1 || !strings.Contains(w[0], "its S3 interface is used, at https://h, "+want) {
+			t.Errorf("%s: %v", driver, w)
 		}
 	}
 	for _, host := range []string{"localhost", "127.0.0.1"} {

@@ -39,6 +39,16 @@ func (d Dir) ServeExtra() string { return d.Join("serve", "regctl-serve.yaml") }
 // Htpasswd are the users, as the registry sees them.
 func (d Dir) Htpasswd() string { return d.Join("serve", "htpasswd") }
 
+// TokenKey signs the tokens that the registry gives out itself.
+func (d Dir) TokenKey() string { return d.Join("serve", "token.key") }
+
+// TokenRootCA and TokenJWKS say whose tokens are good, where another server gives
+// them out.
+func (d Dir) TokenRootCA() string { return d.Join("serve", "token-ca.pem") }
+
+// TokenJWKS is a JSON Web Key Set.
+func (d Dir) TokenJWKS() string { return d.Join("serve", "token-jwks.json") }
+
 // Canary asks the registry for the image that clients are verified with. It is
 // there for the length of a run.
 func (d Dir) Canary() string { return d.Join("serve", "ctl", "canary") }

@@ -59,7 +59,7 @@ func (c *client) configPath() {
 func TestEachToolPulls(t *testing.T) {
 	t.Parallel()
 	fleet, all := clients(t)
-	guarded := serve(t, fleet, kind{guarded: true})
+	guarded, tokens := serve(t, fleet, kind{guarded: true}), serve(t, fleet, kind{tokens: true})
 	open, other, plain := serve(t, fleet, kind{}), serve(t, fleet, kind{}), serve(t, fleet, kind{plain: true})
 	for i, one := range tools() {
 		t.Run(one.by, func(t *testing.T) {
@@ -74,6 +74,11 @@ func TestEachToolPulls(t *testing.T) {
 			check(guarded, verify.Target{Mode: verify.Auto, Canary: ref}, "")
 			check(guarded, verify.Target{Mode: verify.Pull, Canary: ref, User: "nobody", Password: ref.Password}, "does not let it in")
 			c.hears(t, slices.Concat(secrets(ref.User, ref.Password.Reveal()), secrets("nobody", ref.Password.Reveal()))...)
+
+			c.trusts(t, tokens.Registry, trust.Options{}, one.store)
+			ref = tokens.canary(t, true)
+			check(tokens, verify.Target{Mode: verify.Pull, Canary: ref}, "")
+			check(tokens, verify.Target{Mode: verify.Pull, Canary: ref, User: "nobody", Password: ref.Password}, "does not let it in")
 
 			c.trusts(t, open.Registry, trust.Options{}, one.store)
 			ref = open.canary(t, false)

@@ -33,6 +33,8 @@ type Target struct {
 	Mode     Mode
 	// Canary is nil where the registry serves none: a stock image, or one that is stopped.
 	Canary *canary.Ref
+	// WhyNone says why Canary is nil, where there is more to be said.
+	WhyNone string
 	// User and Password pull in place of the canary's own credential.
 	User     string
 	Password secret.String

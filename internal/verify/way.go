@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strconv"
@@ -13,7 +14,7 @@ import (
 // pulls is how a store's runtime pulls, or why it cannot.
 func (v verifier) pulls(p trust.Placement) (w way, why string) {
 	if v.target.Canary == nil {
-		return w, "the registry has no image for it now"
+		return w, cmp.Or(v.target.WhyNone, "the registry has no image for it now")
 	}
 	switch runtimeOf(p) {
 	case trust.Docker:

@@ -2,6 +2,11 @@ package verify_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -37,6 +42,7 @@ type registry struct {
 // kind says what a registry is like.
 type kind struct {
 	plain, guarded bool
+	tokens         bool // its own, by which one must log in
 	mirror         bool // of Docker Hub, in whose place is a server that has nothing
 }
 
@@ -55,6 +61,15 @@ func serve(t testing.TB, fleet *testfleet.Fleet, k kind) registry {
 	if k.guarded {
 		must(t, os.WriteFile(d.Join("htpasswd"), []byte("nobody:*\n"), 0o600))
 		config += fmt.Sprintf("auth: {htpasswd: {realm: r, path: %q}}\n", d.Join("htpasswd"))
+	}
+	if k.tokens {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		must(t, err)
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		must(t, err)
+		must(t, os.WriteFile(d.TokenKey(), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600))
+		must(t, os.WriteFile(d.Htpasswd(), []byte("nobody:*\n"), 0o600))
+		must(t, os.WriteFile(d.ServeExtra(), []byte("auth: {realm: r, token: {service: s, issuer: i}}\n"), 0o600))
 	}
 	if k.mirror {
 		r.MirrorOf = "https://registry-1.docker.io"

@@ -1,0 +1,120 @@
+// Package tests3 runs versitygw, an S3 server, for tests: a real one, built from its
+// module, that keeps its buckets in a folder.
+package tests3
+
+import (
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go/aws"
+	"github.com/aws/aws-sdk-go/aws/credentials"
+	"github.com/aws/aws-sdk-go/aws/session"
+	"github.com/aws/aws-sdk-go/service/s3"
+)
+
+// patience is for what should happen at once, on a machine that is busy.
+const patience = 30 * time.Second
+
+// Bucket, and who may do anything with it.
+const (
+	Bucket    = "images"
+	AccessKey = "AKIATESTROOT"
+	SecretKey = "keep/this+from=all"
+)
+
+// Server is a versitygw that runs until its test ends.
+type Server struct {
+	URL  string // the endpoint, path style
+	Root string // a folder a bucket
+
+	t         testing.TB
+	client    *http.Client
+	binary    string
+	processes []*process
+}
+
+// New starts the server with Bucket in it, empty, on addr; "" picks a loopback address
+// for this server alone. The first call on a machine builds it, which takes a minute;
+// the build is kept in Go's cache.
+func New(t testing.TB, addr string) *Server {
+	t.Helper()
+	if addr == "" {
+		addr = loopback()
+	}
+	dir := t.TempDir()
+	s := &Server{Root: filepath.Join(dir, "root"), t: t, client: &http.Client{Timeout: patience}}
+	side, iam := filepath.Join(dir, "side"), filepath.Join(dir, "iam")
+	for _, d := range []string{filepath.Join(s.Root, Bucket), side, iam} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.start("versitygw", dir, nil, func() (args []string, url string) {
+		listen := net.JoinHostPort(addr, strconv.Itoa(free(t, addr)))
+		s.URL = "http://" + listen
+		return []string{
+			"--port", listen, "--access", AccessKey, "--secret", SecretKey, "--iam-dir", iam,
+			"--health", "/health", "posix", "--sidecar", side, s.Root,
+		}, s.URL + "/health"
+	})
+	return s
+}
+
+// Objects is how many files there are in Bucket.
+func (s *Server) Objects() int {
+	s.t.Helper()
+	n := 0
+	err := s.asRoot().ListObjectsV2Pages(&s3.ListObjectsV2Input{Bucket: aws.String(Bucket)}, func(page *s3.ListObjectsV2Output, _ bool) bool {
+		n += len(page.Contents)
+		return true
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+// Allow makes a user who may do these things with Bucket, and no other: actions are
+// IAM's names, such as s3:PutObject.
+func (s *Server) Allow(access, secret string, actions ...string) {
+	s.t.Helper()
+	admin := exec.CommandContext(s.t.Context(), s.binary, "admin", "--endpoint-url", s.URL, "--access", AccessKey, "--secret", SecretKey,
+		"create-user", "--access", access, "--secret", secret, "--role", "user")
+	if out, err := admin.CombinedOutput(); err != nil {
+		s.t.Fatalf("%v\n%s", err, out)
+	}
+	list := ""
+	for _, a := range actions {
+		list += `,"` + a + `"`
+	}
+	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["` + access + `"]},"Action":[` + list[1:] +
+		`],"Resource":["arn:aws:s3:::` + Bucket + `","arn:aws:s3:::` + Bucket + `/*"]}]}`
+	if _, err := s.asRoot().PutBucketPolicy(&s3.PutBucketPolicyInput{Bucket: aws.String(Bucket), Policy: aws.String(policy)}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *Server) asRoot() *s3.S3 {
+	s.t.Helper()
+	sess, err := session.NewSession(&aws.Config{
+		Endpoint: aws.String(s.URL), Region: aws.String("us-east-1"), S3ForcePathStyle: aws.Bool(true),
+		Credentials: credentials.NewStaticCredentials(AccessKey, SecretKey, ""),
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s3.New(sess)
+}
+
+// Stop ends the server before its test does.
+func (s *Server) Stop() {
+	for _, p := range s.processes {
+		p.stop()
+	}
+}
