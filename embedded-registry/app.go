@@ -3,7 +3,10 @@ package embeddedregistry
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"net/http"
 	"slices"
+	"sync/atomic"
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
@@ -20,14 +23,17 @@ import (
 	"github.com/regctl/regctl/internal/fault"
 )
 
-// newApp turns the panics by which NewApp reports a bad configuration into errors.
-// The app outlives ctx, so that requests can finish; App.Shutdown ends it.
-func newApp(ctx context.Context, config *configuration.Configuration) (app *handlers.App, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fault.Usage("`regctl config validate FILE` names what is wrong, line by line", "distribution refuses the configuration: %v", p)
-		}
-	}()
+// apps is the app that serves, which another can take the place of: it remembers
+// which blobs there are (storage.cache), and has no way to be told that some went.
+type apps struct {
+	*handlers.App // the first: its settings and health checks are those of all
+	current       atomic.Pointer[handlers.App]
+	ctx           context.Context //nolint:containedctx // apps are made later too
+}
+
+// newApps makes the first app. Apps outlive ctx, so that requests can finish;
+// Shutdown ends them.
+func newApps(ctx context.Context, config *configuration.Configuration) (*apps, error) {
 	for point, list := range config.Middleware {
 		config.Middleware[point] = slices.DeleteFunc(list, func(m configuration.Middleware) bool { return m.Disabled })
 	}
@@ -37,7 +43,53 @@ func newApp(ctx context.Context, config *configuration.Configuration) (app *hand
 	if err := tuneDisk(config); err != nil {
 		return nil, err
 	}
-	return handlers.NewApp(appContext{context.WithoutCancel(ctx), rand.Text()}, config), nil
+	a := &apps{ctx: appContext{context.WithoutCancel(ctx), rand.Text()}}
+	first, err := newApp(a.ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	a.App = first
+	a.current.Store(first)
+	return a, nil
+}
+
+// ServeHTTP has the app serve that is in use now.
+func (a *apps) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.current.Load().ServeHTTP(w, r) }
+
+// renew puts a new app in the place of the one in use. Requests that have begun end
+// where they are: they need nothing of what Shutdown ends.
+func (a *apps) renew() error {
+	if a.Config.Storage.Type() == "inmemory" {
+		return nil // another app would be another storage
+	}
+	config := *a.Config
+	config.Log.Hooks = nil // they are the logger's, not the app's
+	next, err := newApp(a.ctx, &config)
+	if err != nil {
+		return err
+	}
+	if old := a.current.Swap(next); old != a.App {
+		return old.Shutdown()
+	}
+	return nil // the first goes on checking the health
+}
+
+// Shutdown is for when no request is left.
+func (a *apps) Shutdown() error {
+	if now := a.current.Load(); now != a.App {
+		return errors.Join(now.Shutdown(), a.App.Shutdown())
+	}
+	return a.App.Shutdown()
+}
+
+// newApp turns the panics by which NewApp reports a bad configuration into errors.
+func newApp(ctx context.Context, config *configuration.Configuration) (app *handlers.App, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.Usage("`regctl config validate FILE` names what is wrong, line by line", "distribution refuses the configuration: %v", p)
+		}
+	}()
+	return handlers.NewApp(ctx, config), nil
 }
 
 // appContext has the value that distribution puts into notifications as the

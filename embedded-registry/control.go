@@ -1,38 +1,121 @@
 package embeddedregistry
 
 import (
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"io/fs"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/distribution/distribution/v3/registry/api/errcode"
+	"github.com/sirupsen/logrus"
 )
 
 // lookEvery is the longest that a change in ctl/ goes unseen.
 const lookEvery = 250 * time.Millisecond
 
+const (
+	// ReadonlyName is the file in ctl/ that has a registry refuse writes. What is in it
+	// matters to those who ask at ReadonlyPath: a Readonly.
+	ReadonlyName = "readonly"
+	// ReadonlyPath answers a Writes to a GET that has the Readonly's nonce in the header
+	// ReadonlyHeader, and to others what the registry would without it.
+	ReadonlyPath   = "/regctl/readonly"
+	ReadonlyHeader = "Regctl-Nonce"
+	// maxReadonly is in bytes.
+	maxReadonly = 4096
+)
+
+// Readonly is what ctl/readonly holds, as JSON; nothing, if somebody made it by hand.
+type Readonly struct {
+	Nonce string `json:"nonce"` // long and random
+	By    string `json:"by"`    // who wrote it
+}
+
+// Writes is how it stands with requests that write.
+type Writes struct {
+	Readonly bool `json:"readonly"`
+	// UnderWay are those that were let in and have not ended. Once Readonly is true they
+	// only become fewer.
+	UnderWay int `json:"underWay"`
+}
+
 // control is how a running registry is told things: by files in ctl/.
 type control struct {
 	dir string
+	// renew forgets what is remembered of the storage, which another program may have
+	// changed while the registry was read-only.
+	renew func() error
 
-	mu       sync.Mutex
-	looked   time.Time
-	readonly bool
+	seen   atomic.Bool // readonly, for those who need not be exact
+	mu     sync.Mutex
+	looked time.Time
+	nonce  string // the last one
+	writes Writes
 }
 
-func newControl(dir string) *control { return &control{dir: dir} }
+func newControl(dir string, renew func() error) *control { return &control{dir: dir, renew: renew} }
 
-// isReadonly tells whether ctl/readonly exists, at most lookEvery ago.
-func (c *control) isReadonly() bool {
+// look finds out whether ctl/readonly exists, at most lookEvery ago, or now. c is
+// locked.
+func (c *control) look(now bool) {
+	if at := time.Now(); now || at.Sub(c.looked) >= lookEvery {
+		data, err := readAtMost(filepath.Join(c.dir, ReadonlyName), maxReadonly)
+		c.looked = at
+		switch gone := errors.Is(err, fs.ErrNotExist); {
+		case gone && c.writes.Readonly:
+			if err := c.renew(); err != nil {
+				logrus.Errorf("staying read-only until a restart: %v", err)
+				return
+			}
+			c.writes.Readonly = false
+		case !gone:
+			c.writes.Readonly = true
+			var file Readonly
+			if json.Unmarshal(data, &file) == nil {
+				c.nonce = file.Nonce
+			}
+		}
+		c.seen.Store(c.writes.Readonly)
+	}
+}
+
+// begin lets a request that writes in, or does not.
+func (c *control) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := time.Now(); now.Sub(c.looked) >= lookEvery {
-		_, err := os.Lstat(filepath.Join(c.dir, "readonly"))
-		c.looked, c.readonly = now, err == nil
+	if c.look(false); c.writes.Readonly {
+		return false
 	}
-	return c.readonly
+	c.writes.UnderWay++
+	return true
+}
+
+func (c *control) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writes.UnderWay--
+}
+
+// glance has those who read notice the end of read-only mode too.
+func (c *control) glance() {
+	if c.seen.Load() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.look(false)
+	}
+}
+
+// tell answers whoever knows the nonce, of the file that is there or was there last.
+func (c *control) tell(nonce string) (w Writes, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.look(true)
+	return c.writes, c.nonce != "" && subtle.ConstantTimeCompare([]byte(nonce), []byte(c.nonce)) == 1
 }
 
 // guard answers 503 to writes while the registry is read-only, uploads under way
@@ -42,14 +125,23 @@ func (c *control) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
 		case http.MethodGet, http.MethodHead, http.MethodOptions:
+			if nonce := r.Header.Get(ReadonlyHeader); nonce != "" && r.URL.Path == ReadonlyPath {
+				if writes, ok := c.tell(nonce); ok {
+					w.Header().Set("Content-Type", "application/json")
+					_ = json.NewEncoder(w).Encode(writes)
+					return
+				}
+			}
+			c.glance()
 		default:
-			if c.isReadonly() {
+			if !c.begin() {
 				w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 				w.Header().Set("Retry-After", "5")
 				_ = errcode.ServeJSON(w, errcode.ErrorCodeUnavailable.
 					WithMessage("the registry is read-only for a while, for maintenance"))
 				return
 			}
+			defer c.end()
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -19,7 +19,7 @@ import (
 
 // newHandler puts around the app what NewRegistry would: a 200 for "/", health,
 // panics and the access log. None of it wraps the ResponseWriter but the access log.
-func newHandler(app *handlers.App, gate *gate, ctl string, log io.Writer) (http.Handler, error) {
+func newHandler(app *apps, gate *gate, ctl string, log io.Writer) (http.Handler, error) {
 	config := app.Config
 	var uploads http.Handler = app
 	if !IsRemote(config.Storage.Type()) {
@@ -31,10 +31,10 @@ func newHandler(app *handlers.App, gate *gate, ctl string, log io.Writer) (http.
 		if err != nil {
 			return nil, err
 		}
-		h = newControl(ctl).guard(canary.serve(h))
+		h = newControl(ctl, app.renew).guard(canary.serve(h))
 	}
 	h = gate.givesTokens(h)
-	h, err := withHealth(app, h)
+	h, err := withHealth(app.App, h)
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	app, err := newApp(ctx, config)
+	app, err := newApps(ctx, config)
 	if err != nil {
 		return err
 	}

@@ -56,20 +56,6 @@ type clusterRun struct {
 	cache testredis.Server
 }
 
-// bridge is the address of this machine that containers reach.
-func bridge(t *testing.T) string {
-	t.Helper()
-	i, err := net.InterfaceByName("docker0")
-	if err != nil {
-		t.Skipf("needs docker0: %v", err)
-	}
-	addrs, err := i.Addrs()
-	if err != nil || len(addrs) == 0 {
-		t.Skipf("docker0 has no address: %v", err)
-	}
-	return addrs[0].(*net.IPNet).IP.String()
-}
-
 // second is what the engine calls the second replica.
 func (c *clusterRun) second() string { return c.name + "-2" }
 

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/regctl/regctl/internal/testenv"
 	"github.com/regctl/regctl/internal/testpebble"
 )
 
@@ -163,20 +164,95 @@ func TestLetsEncryptChallenges(t *testing.T) {
 			t.Errorf("left: %v", left)
 		}
 	})
-	t.Run("dns-01", func(t *testing.T) {
-		dir := t.TempDir()
-		script, credentials := filepath.Join(dir, "hook"), filepath.Join(dir, "dns")
-		write(t, script, "#!/bin/sh\necho \"$ZONE says no to $1 $2\" >&2\nexit 1\n")
-		if err := os.Chmod(script, 0o700); err != nil {
-			t.Fatal(err)
+}
+
+// TestLetsEncryptByDNS proves names by a script that tells the challenge test server, of
+// which it has the address by its credentials file. A staging directory is tried first.
+func TestLetsEncryptByDNS(t *testing.T) {
+	testenv.Need(t, "sh", "curl")
+	dir := t.TempDir()
+	script, credentials := filepath.Join(dir, "hook"), filepath.Join(dir, "dns")
+	ca, staging := testpebble.New(t, testpebble.Options{ReuseAuthz: -1}), testpebble.New(t, testpebble.Options{ReuseAuthz: -1})
+	write(t, script, `#!/bin/sh
+set -e
+for api in $API; do
+	case $1 in
+	present) curl -sf -d "{\"host\": \"$2\", \"value\": \"$3\"}" "$api/set-txt" ;;
+	cleanup) curl -sf -d "{\"host\": \"$2\"}" "$api/clear-txt" ;;
+	esac
+done
+`)
+	if err := os.Chmod(script, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, credentials, "EXEC_PATH="+script+"\nAPI='"+ca.Names+" "+staging.Names+"'\nEXEC_POLLING_INTERVAL=0\n")
+	a := newACME(t, newRun(t, build(t), "acme-dns"), ca, "--runtime", "process", "--acme-staging", staging.Directory,
+		"--challenge", "dns-01", "--dns-provider", "exec", "--dns-credentials-file", credentials, "--dns-resolver", ca.DNS)
+	a.must(t, a.args...)
+	first, account := a.leaf(t), a.account(t)
+	a.asCertbot(t, first)
+	write(t, filepath.Join(a.dir, "secrets", "acme-ca.pem"), string(ca.CA)+string(staging.CA))
+	before := a.hashes(t)
+	if out := a.must(t, "cert", "renew", "--dry-run"); !strings.Contains(out, "staging issued it, and it is kept nowhere") {
+		t.Errorf("cert renew --dry-run:\n%s", out)
+	}
+	if log := staging.Log(); !strings.Contains(log, "Issued certificate") {
+		t.Errorf("the staging directory issued nothing:\n%s", log)
+	}
+	for path, was := range a.hashes(t) {
+		if before[path] != was {
+			t.Errorf("the dry run changed %s", path)
 		}
-		write(t, credentials, "EXEC_PATH="+script+"\nZONE='the zone'\n")
-		r := newRun(t, bin, "acme-dns")
-		a := newACME(t, r, testpebble.New(t, testpebble.Options{}), "--runtime", "process",
-			"--challenge", "dns-01", "--dns-provider", "exec", "--dns-credentials-file", credentials)
-		a.refuses(t, "the zone says no to present _acme-challenge.", a.args...)
-		if _, err := os.Stat(r.dir); !os.IsNotExist(err) {
-			t.Errorf("left %s: %v", r.dir, err)
-		}
-	})
+	}
+	a.must(t, "cert", "renew", "--force")
+	if now := a.leaf(t); now.SerialNumber.Cmp(first.SerialNumber) == 0 || a.account(t) != account {
+		t.Errorf("not renewed, or by another account: %s", a.account(t))
+	}
+
+	write(t, script, "#!/bin/sh\necho \"$ZONE says no to $1 $2\" >&2\nexit 1\n")
+	write(t, filepath.Join(a.dir, "secrets", "dns-credentials"), "EXEC_PATH="+script+"\nZONE='the zone'\n")
+	a.refuses(t, "the zone says no to present _acme-challenge.", "cert", "renew", "--force")
+}
+
+// TestLetsEncryptBegunAgain has a first init fail after the CA gave it an account, and
+// then after it gave a certificate: the next one goes on with both.
+func TestLetsEncryptBegunAgain(t *testing.T) {
+	ca := testpebble.New(t, testpebble.Options{Blocked: []string{"blocked.test"}})
+	a := newACME(t, newRun(t, build(t), "acme-again"), ca, "--runtime", "process")
+	a.args = append(a.args, a.http01()...)
+	a.refuses(t, "blocked.test", append(a.args, "--host", "blocked.test")...)
+	kept := func(name string) bool {
+		info, err := os.Stat(filepath.Join(a.dir, "secrets", name))
+		return err == nil && info.Mode().Perm() == 0o600
+	}
+	if !kept("acme") || kept("acme-ordered") {
+		t.Error("not the account alone was kept, 0600")
+	}
+	a.must(t, "destroy", "--yes")
+	if _, err := os.Stat(a.dir); !os.IsNotExist(err) {
+		t.Errorf("destroy left %s: %v", a.dir, err)
+	}
+
+	a.refuses(t, "blocked.test", append(a.args, "--host", "blocked.test")...)
+	account := a.account(t)
+	foreign := newBrought(t)
+	a.refuses(t, "does not lead to", append(a.args, "--ca-cert", foreign.ca)...)
+	if a.account(t) != account || !kept("acme-ordered") {
+		t.Errorf("account %s, then %s; the certificate is kept: %v", account, a.account(t), kept("acme-ordered"))
+	}
+	a.must(t, a.args...)
+	a.asCertbot(t, a.leaf(t))
+	if issued := strings.Count(ca.Log(), "Issued certificate"); issued != 1 || a.account(t) != account {
+		t.Errorf("%d certificates were issued, want 1; account %s, then %s", issued, account, a.account(t))
+	}
+	if _, err := os.Stat(filepath.Join(a.dir, "secrets", "acme-ordered")); !os.IsNotExist(err) {
+		t.Errorf("what was put to use is still kept: %v", err)
+	}
+	if out := a.must(t, "plan"); !strings.Contains(out, "nothing to do") {
+		t.Errorf("plan after init:\n%s", out)
+	}
+	a.must(t, "destroy", "--yes")
+	if _, err := os.Stat(a.dir); !os.IsNotExist(err) {
+		t.Errorf("destroy left %s: %v", a.dir, err)
+	}
 }

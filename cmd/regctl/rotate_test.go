@@ -156,22 +156,28 @@ func (r *run) settledDown(t *testing.T) {
 	}
 }
 
-// TestNamesBeyondTheCA adds a name that the CA may not sign for: apply does not replace
-// the CA under the hosts that trust it, rotate-ca does it in the right order.
+// TestNamesBeyondTheCA adds names that the CA may not sign for: apply has the hosts that
+// trust it come to another one, as rotate-ca does.
 func TestNamesBeyondTheCA(t *testing.T) {
 	f := newFleetRun(t, testfleet.Hosts(1, testfleet.Docker))
 	f.over(t, 0, "trust-clients", "--store", "docker", "--hosts", "h0").all(t, 1, "changed", "docker pull")
-	yaml := filepath.Join(f.dir, "regctl.yaml")
-	write(t, yaml, strings.Replace(string(read(t, yaml)), "- "+testfleet.RegistryName, "- "+testfleet.RegistryName+"\n  - other.example", 1))
-	if out, err := f.command("apply").CombinedOutput(); err == nil || !strings.Contains(string(out), "rotate-ca") {
-		t.Fatalf("apply: %v\n%s", err, out)
+	yaml, life := filepath.Join(f.dir, "regctl.yaml"), f.life(t)
+	for _, name := range []string{"other.example", "third.example"} {
+		was := f.ca(t)
+		write(t, yaml, strings.Replace(string(read(t, yaml)), "- "+testfleet.RegistryName, "- "+testfleet.RegistryName+"\n  - "+name, 1))
+		if name == "other.example" {
+			f.must(t, "apply")
+		} else {
+			f.rotate(t, 0)
+		}
+		if out := f.must(t, "cert", "show"); !strings.Contains(out, name) || f.ca(t) == was {
+			t.Errorf("the CA is as it was, or cert show says\n%s", out)
+		}
+		f.settledDown(t)
 	}
-	f.over(t, 0, "clients check").all(t, 1, "unchanged", "docker pull")
-	f.rotate(t, 0)
-	if out := f.must(t, "cert", "show"); !strings.Contains(out, "other.example") {
-		t.Errorf("cert show says\n%s", out)
+	if now := f.life(t); now != life {
+		t.Errorf("%s became %s: it was restarted", life, now)
 	}
-	f.settledDown(t)
 	f.over(t, 0, "clients check").all(t, 1, "unchanged", "docker pull")
 	f.over(t, 0, "untrust-clients", "--all")
 	f.must(t, "destroy", "--yes")

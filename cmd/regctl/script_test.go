@@ -38,6 +38,7 @@ func TestScripts(t *testing.T) {
 			"kill9":      kill9,
 			"listing":    listing,
 			"oneerror":   oneError,
+			"overtag":    overtag,
 			"onejson":    oneJSON,
 			"pid":        pidFile,
 			"loopid":     loopID,
@@ -70,10 +71,12 @@ func setup(env *testscript.Env, bin string) error {
 	env.Setenv("DIR", filepath.Join(env.WorkDir, "reg"))
 	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 	env.Defer(func() {
-		cmd := exec.Command(bin, "destroy", "--yes", "--quiet")
-		cmd.Env = env.Vars
-		cmd.Dir = env.WorkDir
-		_ = cmd.Run()
+		for _, dir := range []string{"reg", "other"} { // the second is where scripts restore to
+			cmd := exec.Command(bin, "destroy", "--yes", "--quiet", "--dir", filepath.Join(env.WorkDir, dir))
+			cmd.Env = env.Vars
+			cmd.Dir = env.WorkDir
+			_ = cmd.Run()
+		}
 		if volumes, err := docker("", nil, "volume", "ls", "-q", "--filter", "name="+name); err == nil && volumes != "" {
 			_, _ = docker("", nil, append([]string{"volume", "rm"}, strings.Fields(volumes)...)...)
 		}

@@ -62,6 +62,8 @@ func stockImage(t *testing.T, r *run, image, tls string) {
 	if tls == "selfsigned" {
 		r.stockRenews(t, image)
 		r.pulled(t, "", p)
+	} else {
+		r.stockCollects(t)
 	}
 
 	r.must(t, "destroy", "--yes")

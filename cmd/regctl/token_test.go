@@ -58,6 +58,11 @@ func TestOwnTokens(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		wrong := r.command("trust-clients", "--hosts", "registry.test", "--login", "alice", "--password-stdin")
+		wrong.Stdin = strings.NewReader("no-such-phrase\n")
+		if out, err := wrong.CombinedOutput(); wrong.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), "does not let alice in") {
+			t.Errorf("trust-clients --login with a wrong password: %v\n%s", err, out)
+		}
 		carol.pushes(t, "carol, by the rule that init writes")
 		nobody.denied(t, "somebody without a login", "authentication required")
 

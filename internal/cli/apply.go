@@ -18,10 +18,12 @@ func newApply(a *app) *cobra.Command {
 something fails, what was changed is put back. With -f the file given takes the
 place of DIR/regctl.yaml first; where there is no registry yet, it is created.
 
-When the registry goes from plain HTTP to TLS or back, the hosts that trust it are
-brought along: each is given the form that is to come beside the one it has, and
-proves that it pulls on; then the registry changes; then the old form leaves them. A
-host that is not ready stops it before the change, with exit status 3.`,
+When clients are to trust the registry by something else - TLS in place of plain HTTP
+or back, another CA, a public CA - the hosts that trust it are brought along: each is
+given what is to come beside what it has, and proves that it pulls on; then the
+registry changes; then what was before leaves them. A host that is not ready stops it
+before the change, with exit status 3. What cannot be proven before - a public CA, a
+new port or first name - is proven right after it.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var data []byte
@@ -39,7 +41,7 @@ host that is not ready stops it before the change, with exit status 3.`,
 	f.StringVarP(&file, "file", "f", "", "take this regctl.yaml (- for standard input) in place of the one there is")
 	f.BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
 	f.BoolVar(&retain, "retain", false, "after a failure leave what was changed, to look at")
-	f.BoolVar(&skip, "skip-unreachable", false, "change between TLS and plain HTTP even if hosts that trust the registry cannot be reached")
+	f.BoolVar(&skip, "skip-unreachable", false, "go on even if hosts that trust the registry cannot be reached")
 	return cmd
 }
 

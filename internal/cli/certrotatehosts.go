@@ -36,6 +36,7 @@ type round struct {
 	registry trust.Registry     // what they are to trust
 	asked    *scenario.Registry // as it serves at the time
 	change   func(*clients.Wish)
+	unproven bool   // they cannot prove it yet
 	failed   string // what to say when %s %s not ready
 }
 
@@ -63,12 +64,17 @@ func (x *rotation) over(ctx context.Context, one round) (err error) {
 	if err != nil {
 		return err
 	}
-	if !provable {
+	if one.unproven {
+		o.Mode = verify.None
+	} else if !provable {
 		x.app.ui.Warn("the certificate in service is not valid, so that no client can prove its trust before there is another")
 		o.Mode = verify.None
 	}
 	shown := one.registry
 	shown.Plain = one.asked.Spec.TLS.Mode == spec.TLSNone
+	if one.asked.PublicCA() {
+		shown.CA = nil
+	}
 	how, done, err := one.asked.Verification(ctx, shown, o)
 	if err != nil {
 		return err
@@ -120,7 +126,10 @@ func (x *rotation) judge(text string) error {
 
 // keepTrust writes down what a host has been made to hold.
 func keepTrust(c *statedir.Client, report clients.Report, registry trust.Registry) {
+	was := c.Trusts() || c.Follows
 	clients.Holds(c, report)
+	proven := report.Verified != nil && *report.Verified
+	c.Follows = !c.Trusts() && (was || proven)
 	if len(report.Stores) > 0 && !slices.Contains(c.Addresses, registry.Address()) {
 		c.Addresses = append(c.Addresses, registry.Address())
 	}

@@ -37,7 +37,7 @@ func (a *app) runCheck(cmd *cobra.Command, s *sshFlags, w *wishFlags) error {
 	if err != nil {
 		return err
 	}
-	hosts, err := a.chooseHosts(cmd, s, r.Dir, func() ([]string, error) { return statedir.MayTrust(r.Dir) })
+	hosts, err := a.chooseHosts(cmd, s, r.Dir, func() ([]string, error) { return statedir.Followers(r.Dir) })
 	if err != nil {
 		return err
 	}

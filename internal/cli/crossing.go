@@ -15,17 +15,18 @@ import (
 
 // concernsClients reports whether hosts must be brought along.
 func concernsClients(r *scenario.Registry) (bool, error) {
-	if !r.Crosses() {
-		return !r.Followed(), nil
+	crosses, err := r.Crosses()
+	if err != nil || !crosses && !r.Moves() {
+		return !r.Followed(), err
 	}
-	hosts, err := statedir.MayTrust(r.Dir)
-	return len(hosts) > 0, err
+	hosts, err := statedir.Followers(r.Dir)
+	return len(hosts) > 0 || !r.Followed(), err
 }
 
 // cross takes a registry from plain HTTP to TLS or back, under the lock, with the hosts
 // that trust it. Where that was cut short, it finishes it.
 func (a *app) cross(ctx context.Context, r *scenario.Registry, o applyOptions) (bool, error) {
-	hosts, err := statedir.MayTrust(r.Dir)
+	hosts, err := statedir.Followers(r.Dir)
 	if err != nil {
 		return false, err
 	}
@@ -51,24 +52,19 @@ func (a *app) cross(ctx context.Context, r *scenario.Registry, o applyOptions) (
 }
 
 func (x *rotation) cross(ctx context.Context, o applyOptions) error {
-	if x.r.Crosses() && len(x.hosts) > 0 && !x.r.HalfSwitched(ctx) {
-		if err := x.r.BeginCrossing(ctx); err != nil {
-			return err
-		}
-		registry, err := x.r.ForClients()
-		if err != nil {
-			return err
-		}
-		err = x.over(ctx, round{
-			verb: "preparing", registry: registry, asked: x.r.AsApplied(), failed: "nothing was switched: %s %s not ready",
-			change: func(w *clients.Wish) { anyStore(w); w.Options.Beside = true },
-		})
-		if err != nil {
-			return err
-		}
-		if err := x.r.NotePrepared(ctx); err != nil {
-			return err
-		}
+	crosses, err := x.r.Crosses()
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(x.hosts) == 0:
+	case crosses && !x.r.HalfSwitched(ctx):
+		err = x.prepare(ctx)
+	case x.r.Moves():
+		err = x.r.BeginMove(ctx)
+	}
+	if err != nil {
+		return err
 	}
 	planned, err := x.r.Plan(ctx)
 	switch {
@@ -81,15 +77,52 @@ func (x *rotation) cross(ctx context.Context, o applyOptions) error {
 	if err != nil || x.r.Followed() {
 		return err
 	}
+	return x.follow(ctx)
+}
+
+// prepare gives all hosts what they will need, beside what they need now.
+func (x *rotation) prepare(ctx context.Context) error {
+	if err := x.r.BeginCrossing(ctx); err != nil || x.r.ToPublicCA() {
+		return err
+	}
 	registry, err := x.r.ForClients()
 	if err != nil {
 		return err
 	}
+	turns := x.r.Turns()
 	err = x.over(ctx, round{
-		verb: "following", registry: registry, asked: x.r, change: anyStore,
-		failed: "the registry was switched, but not all hosts have followed: %s %s not done",
+		verb: "preparing", registry: registry, asked: x.r.AsApplied(), unproven: x.r.Returns(), failed: "nothing was switched: %s %s not ready",
+		change: func(w *clients.Wish) { anyStore(w); w.Options.Beside = turns },
 	})
 	if err != nil {
+		return err
+	}
+	return x.r.NotePrepared(ctx)
+}
+
+// follow has all hosts prove that they take the registry as it is now, and forget what
+// they needed before.
+func (x *rotation) follow(ctx context.Context) error {
+	const failed = "the registry was switched, but not all hosts have followed: %s %s not done"
+	if err := x.r.DropNext(ctx); err != nil {
+		return err
+	}
+	registry, err := x.r.InForce()
+	if err != nil {
+		return err
+	}
+	old, err := x.r.OldCA()
+	if err != nil {
+		return err
+	}
+	if old != nil { // it stays where the public CAs turn out not to do
+		still := registry
+		still.CA = old
+		if err := x.over(ctx, round{verb: "verifying", registry: still, asked: x.r, change: anyStore, failed: failed}); err != nil {
+			return err
+		}
+	}
+	if err := x.over(ctx, round{verb: "following", registry: registry, asked: x.r, change: anyStore, failed: failed}); err != nil {
 		return err
 	}
 	return x.r.EndCrossing(ctx)
@@ -104,15 +137,16 @@ func anyStore(w *clients.Wish) {
 			stores = append(stores, s)
 		}
 	}
-	w.Stores = stores
+	w.Stores, w.Options.Record = stores, len(stores) > 0
 }
 
 // withClients adds to a plan what becomes of the hosts that trust the registry.
 func withClients(r *scenario.Registry, planned step.Planned) (step.Planned, error) {
-	if !r.Crosses() && r.Followed() {
-		return planned, nil
+	crosses, err := r.Crosses()
+	if err != nil || !crosses && !r.Moves() && r.Followed() {
+		return planned, err
 	}
-	hosts, err := statedir.MayTrust(r.Dir)
+	hosts, err := statedir.Followers(r.Dir)
 	if err != nil || len(hosts) == 0 {
 		return planned, err
 	}
@@ -123,9 +157,20 @@ func withClients(r *scenario.Registry, planned step.Planned) (step.Planned, erro
 		}
 		return n
 	}
-	if r.Crosses() {
-		planned.Changes = append([]step.Named{round("prepare clients", "takes the registry both ways, by TLS and by plain HTTP")}, planned.Changes...)
+	if both := bothWays(r); crosses && both != "" {
+		planned.Changes = append([]step.Named{round("prepare clients", both)}, planned.Changes...)
 	}
 	planned.Changes = append(planned.Changes, round("clients follow", "takes it the new way alone"))
 	return planned, nil
+}
+
+// bothWays is what hosts are given before a change; "" where nothing can be.
+func bothWays(r *scenario.Registry) string {
+	switch {
+	case r.Turns():
+		return "takes the registry both ways, by TLS and by plain HTTP"
+	case r.ToPublicCA():
+		return ""
+	}
+	return "trusts the CA that is to come too"
 }

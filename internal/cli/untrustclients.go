@@ -53,7 +53,7 @@ func (a *app) runUntrust(cmd *cobra.Command, u *untrustFlags) error {
 	}
 	var others func() ([]string, error)
 	if u.all {
-		others = func() ([]string, error) { return statedir.MayTrust(r.Dir) }
+		others = func() ([]string, error) { return statedir.Followers(r.Dir) }
 	}
 	hosts, err := a.chooseHosts(cmd, &u.sshFlags, r.Dir, others)
 	if err != nil {
@@ -84,7 +84,7 @@ func (a *app) runUntrust(cmd *cobra.Command, u *untrustFlags) error {
 		},
 		keep: func(c *statedir.Client, report clients.Report) {
 			if report.Status != clients.Failed {
-				c.Stores, c.Verified, c.VerifiedBy = nil, nil, ""
+				c.Stores, c.Follows, c.Verified, c.VerifiedBy = nil, false, nil, ""
 			}
 		},
 	})

@@ -39,7 +39,7 @@ type Report struct {
 // Store is one store on one host.
 type Store struct {
 	Store      trust.Store
-	Path       string
+	Path       string // "" where nothing had to be placed
 	Status     Status
 	Pending    string // what is left for people to do
 	VerifiedBy string

@@ -123,6 +123,9 @@ func (r Run) record(name string, known statedir.Client, report Report, failure e
 // those that are gone.
 func Holds(c *statedir.Client, report Report) {
 	for _, s := range report.Stores {
+		if s.Path == "" {
+			continue
+		}
 		i := slices.IndexFunc(c.Stores, func(o statedir.ClientStore) bool { return o.Store == string(s.Store) && o.Path == s.Path })
 		switch {
 		case s.Gone && i >= 0:

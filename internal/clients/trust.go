@@ -75,7 +75,8 @@ func Trust(ctx context.Context, h host.Host, w Wish) (Report, error) {
 }
 
 // retire takes out what was placed for the registry as it was before: under another
-// address, or before it changed between plain HTTP and TLS.
+// address, or before it changed between plain HTTP and TLS, or to
+// a public CA.
 func retire(ctx context.Context, s *sight, ledger []host.Entry, w Wish) ([]Store, error) {
 	former := slices.DeleteFunc(slices.Clone(w.Former), func(a string) bool { return a == w.Registry.Address() })
 	outdated := slices.DeleteFunc(slices.Clone(ledger), func(e host.Entry) bool { return !outdated(e, w.Registry, former) })
@@ -116,13 +117,16 @@ func outdated(e host.Entry, r trust.Registry, former []string) bool {
 	if registry != r.Address() || e.Kind == host.Dir {
 		return false
 	}
+	public := !r.Plain && len(r.CA) == 0
 	switch store {
 	case trust.Insecure, trust.Legacy:
 		return !r.Plain
 	case trust.OS:
-		return r.Plain || r.Surplus(e.Path)
+		return r.Plain || public || r.Surplus(e.Path)
 	case trust.Docker, trust.Rootless, trust.Podman:
-		return r.Plain
+		return r.Plain || public
+	case trust.Containerd, trust.K3s, trust.BuildKit:
+		return public
 	}
 	return false
 }

@@ -75,10 +75,6 @@ func (o ordered) planFiles(seen host.Facts, change *step.Change) (map[string][]b
 			}
 		}
 		read[f.flag] = now.Data
-		if f.copy == o.placedCA() && was.Exists && !bytes.Equal(now.Data, was.Data) && len(o.place.Trusting) > 0 {
-			return nil, fault.Fail("regctl untrust-clients --all, regctl apply, and then regctl trust-clients gives them the new one",
-				"%s is another CA than the one that %d of your hosts trust", f.source, len(o.place.Trusting))
-		}
 		if !bytes.Equal(now.Data, was.Data) {
 			change.Items = append(change.Items, step.Item{Target: f.copy.Path, Action: action(was), Diff: "(from " + f.source + ")"})
 			change.Ops = append(change.Ops, writeOp(f.copy, seen, ours(f.mode, now.Data)))
@@ -113,6 +109,9 @@ func (o ordered) options(seen host.Facts, files map[string][]byte, names []strin
 		}
 	case acme.DNS01:
 		options.Challenge.DNS.Provider = t.DNSProvider
+		if t.DNSResolver != "" {
+			options.Challenge.DNS.Resolvers = []string{t.DNSResolver}
+		}
 		options.Challenge.DNS.Credentials, err = dnsprovider.Parse(t.DNSCredentialsFile, files["--dns-credentials-file"])
 	}
 	return options, firstError(err, acme.Check(options))

@@ -32,10 +32,14 @@ func (r *Registry) Due(ctx context.Context) (acme.DueDate, error) {
 	return acme.Due(ctx, acme.Options{Directory: directoryOf(r.Spec.TLS), CA: ca, Say: func(string) {}}, crt)
 }
 
-// publicCA reports whether clients trust the registry as they trust the rest of the
+// PublicCA reports whether clients trust the registry as they trust the rest of the
 // internet. A CA in certs is then that of a former mode.
-func (r *Registry) publicCA() bool {
-	return r.Spec.TLS.Mode == spec.TLSLetsEncrypt && r.Spec.TLS.CACert == ""
+func (r *Registry) PublicCA() bool {
+	switch r.Spec.TLS.Mode {
+	case spec.TLSLetsEncrypt, spec.TLSFiles:
+		return r.Spec.TLS.CACert == ""
+	}
+	return false
 }
 
 // acmeCA is our copy of --acme-ca, nil without one.
@@ -54,7 +58,15 @@ func (r *Registry) orderAgain(ctx context.Context, p Place, force bool) ordered 
 	return o
 }
 
-// RehearseOrder orders from Let's Encrypt's staging directory what a renewal would
+// stagingOf is the directory of the same CA for trying things out; "" where it has none.
+func stagingOf(t spec.TLS) string {
+	if t.ACMEServer == "" || t.ACMEServer == acme.LetsEncrypt {
+		return acme.LetsEncryptStaging
+	}
+	return t.ACMEStaging
+}
+
+// RehearseOrder orders from the CA's staging directory what a renewal would
 // order, and keeps nothing. ok is false where the CA has no such directory, and
 // nothing was asked; what says what would be ordered.
 func (r *Registry) RehearseOrder(ctx context.Context) (what string, info pki.Info, ok bool, err error) {
@@ -73,10 +85,11 @@ func (r *Registry) RehearseOrder(ctx context.Context) (what string, info pki.Inf
 		files[f.flag] = seen[f.copy].Data
 	}
 	options, err := o.options(seen, files, names)
-	if err != nil || r.Spec.TLS.ACMEServer != "" && r.Spec.TLS.ACMEServer != acme.LetsEncrypt {
+	staging := stagingOf(r.Spec.TLS)
+	if err != nil || staging == "" {
 		return what, info, false, err
 	}
-	options.Directory, options.Replaces = acme.LetsEncryptStaging, nil
+	options.Directory, options.Replaces = staging, nil
 	options.Challenge = o.answering(ctx, options.Challenge)
 	if err := o.preflight(ctx, options); err != nil {
 		return what, info, false, err

@@ -51,6 +51,9 @@ func (r *Registry) refresh(ctx context.Context) error {
 	if !bytes.Equal(now, r.file) {
 		return fault.Fail("run the same command again", "%s: %w", r.Dir.Spec(), ErrChanged)
 	}
+	if err := clearReadonly(r.Dir); err != nil {
+		return err
+	}
 	if r.site != nil {
 		if _, err := statedir.Recover(ctx, r.Dir, r.site.host); err != nil {
 			return err
@@ -78,7 +81,8 @@ func (r *Registry) Untouched() bool {
 func (r *Registry) Apply(ctx context.Context, planned step.Planned, retain bool) error {
 	before := r.state
 	r.state.Phase = statedir.PhaseReady
-	r.state.Name, r.state.Runtime, r.state.TLS = r.Spec.Name, r.Spec.Runtime, r.Spec.TLS.Mode
+	r.state.Name, r.state.Runtime = r.Spec.Name, r.Spec.Runtime
+	r.state.TLS, r.state.PublicCA, r.state.Address = r.forState()
 	r.state.UID, r.state.GID = r.site.place.UID, r.site.place.GID
 	r.state.Image, r.state.Engine = r.site.image, r.site.engine
 	if err := r.carryOut(ctx, planned, before, retain); err != nil || waits(planned) {
@@ -102,7 +106,7 @@ func (r *Registry) carryOut(ctx context.Context, planned step.Planned, before st
 	if errors.Is(err, engine.ErrImageGone) {
 		err = planGone{err}
 	}
-	if err == nil || retain {
+	if err == nil || retain && len(receipts) > 0 {
 		return err
 	}
 	if r.Progress != nil && len(receipts) > 0 {
@@ -115,7 +119,7 @@ func (r *Registry) carryOut(ctx context.Context, planned step.Planned, before st
 	}
 	before.Batch = r.state.Batch
 	r.state = before
-	return errors.Join(err, r.forget())
+	return errors.Join(err, r.keepOrder(patient), r.forget())
 }
 
 // withLogs has the folder of logs, where receipts made it, go with what the registry

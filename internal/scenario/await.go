@@ -12,11 +12,21 @@ import (
 // started it may have been killed before it did. One that does not answer in time
 // is an error. Of a change that was killed at its end it notes that it was made.
 func (r *Registry) Await(ctx context.Context) error {
-	if err := r.awaitAnswer(ctx); err != nil || r.state.TLS == r.Spec.TLS.Mode {
+	if err := r.awaitAnswer(ctx); err != nil {
 		return err
 	}
-	r.state.TLS = r.Spec.TLS.Mode
+	now := r.state
+	now.TLS, now.PublicCA, now.Address = r.forState()
+	if now.TLS == r.state.TLS && now.PublicCA == r.state.PublicCA && now.Address == r.state.Address {
+		return nil
+	}
+	r.state = now
 	return statedir.Save(r.Dir, r.state)
+}
+
+// forState is what state.json says of what clients must know, once it is applied.
+func (r *Registry) forState() (mode string, publicCA bool, address string) {
+	return r.Spec.TLS.Mode, r.PublicCA(), r.Spec.Address()
 }
 
 func (r *Registry) awaitAnswer(ctx context.Context) error {

@@ -73,6 +73,9 @@ func (c certificates) replaceable(seen host.Facts) error {
 // there may not sign for a name that is wanted now.
 func (c certificates) needCA(seen host.Facts) (bool, error) {
 	crt, key := seen[c.caCert()], seen[c.caKey()]
+	if usable := pki.CheckCA(crt.Data, key.Data, c.place.Now) == nil; c.place.Unforced && !usable {
+		return true, nil
+	}
 	switch {
 	case !crt.Exists && !key.Exists:
 		return true, nil

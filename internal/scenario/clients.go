@@ -22,7 +22,7 @@ func (r *Registry) ForClients() (trust.Registry, error) {
 	s := r.Spec
 	t := trust.Registry{Host: s.First(), Port: s.Port, Plain: s.TLS.Mode == spec.TLSNone}
 	t.MirrorOf, _ = asMap(s.Config["proxy"])["remoteurl"].(string)
-	if t.Plain || r.publicCA() {
+	if t.Plain || r.PublicCA() {
 		return t, nil
 	}
 	ca, err := readFile(r.Dir.Join("certs", "ca.crt"))
@@ -135,7 +135,7 @@ func (r *Registry) statusClients() ([]StatusClient, error) {
 	all, err := r.Clients()
 	clients := []StatusClient{}
 	for _, c := range all {
-		if !c.Trusts() {
+		if !c.Trusts() && !c.Follows {
 			continue
 		}
 		s := StatusClient{Host: c.Host, Stores: []string{}, Verified: c.Verified}

@@ -154,7 +154,7 @@ func (r *Registry) Destroy(ctx context.Context, keepData bool) (kept []string, e
 	if err := r.removeTrees(ctx, keepData); err != nil {
 		return nil, err
 	}
-	if err := canary.Remove(r.Dir); err != nil && !missing(err) {
+	if err := firstError(canary.Remove(r.Dir), clearReadonly(r.Dir)); err != nil && !missing(err) {
 		return nil, err
 	}
 	if err := step.Undo(ctx, r.site.host, files); err != nil {

@@ -13,6 +13,7 @@ func ownCertificate(s spec.Spec, p Place) []step.Step {
 		specFile(p),
 		[]step.Step{
 			serveDir(p, p.Dir.ServeTLS()),
+			formerCA{s, p},
 			noted(broughtPair{spec: s, place: p}, p),
 		},
 		certificateLinks(p),

@@ -20,7 +20,7 @@ func (r *Registry) CA() ([]byte, pki.Info, error) {
 	if err != nil {
 		return nil, pki.Info{}, err
 	}
-	if data == nil && r.Spec.TLS.Mode != spec.TLSSelfSigned || r.publicCA() {
+	if data == nil && r.Spec.TLS.Mode != spec.TLSSelfSigned || r.PublicCA() {
 		return nil, pki.Info{}, fault.Usage("if it was signed by a CA of your own, name that by tls.caCert in "+r.Dir.Spec()+" and run regctl apply",
 			"%s has a certificate that clients trust already", r.Spec.Endpoint())
 	}
@@ -42,7 +42,7 @@ func (r *Registry) Kit() ([]trustkit.File, pki.Info, error) {
 		return nil, info, err
 	}
 	if r.Rotation() != "" {
-		return nil, info, fault.Usage("regctl cert rotate-ca finishes it; regctl cert export prints both CAs", "the CA is being replaced, and a kit holds one")
+		return nil, info, fault.Usage(r.finisher()+" finishes it; regctl cert export prints both CAs", "the CA is being replaced, and a kit holds one")
 	}
 	files, err := trustkit.Render(trustkit.Registry{
 		Name: r.Spec.Name, Endpoint: r.Spec.Endpoint(), Folders: trustkit.Folders(r.Spec.First(), r.Spec.Port),

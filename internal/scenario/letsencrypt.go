@@ -15,6 +15,7 @@ func letsEncrypt(s spec.Spec, p Place) []step.Step {
 		specFile(p),
 		[]step.Step{
 			serveDir(p, p.Dir.ServeTLS()),
+			formerCA{s, p},
 			noted(ordered{spec: s, place: p}, p),
 		},
 		certificateLinks(p),

@@ -52,7 +52,7 @@ func (r *Registry) readChain(d *onDisk) (err error) {
 // readCA reads what clients trust; of our own CA the key too.
 func (r *Registry) readCA(d *onDisk, now time.Time) ([]byte, error) {
 	path := r.Dir.Join("certs", "ca.crt")
-	if r.publicCA() {
+	if r.PublicCA() {
 		return nil, nil
 	}
 	if r.Spec.TLS.Mode != spec.TLSSelfSigned {

@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
@@ -12,7 +11,6 @@ import (
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/pki"
-	"github.com/regctl/regctl/internal/secret"
 	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/step"
 )
@@ -35,7 +33,7 @@ func (o ordered) from() host.Ref     { return fileRef(o.place.Dir.Join("secrets"
 func (o ordered) placedCA() host.Ref { return fileRef(o.place.Dir.Join("certs", "ca.crt")) }
 
 func (o ordered) Reads() []host.Ref {
-	refs := append(currentPair(o.place), o.account(), o.from())
+	refs := append(currentPair(o.place), o.account(), o.from(), o.unused())
 	for _, f := range o.files() {
 		refs = append(refs, f.copy)
 		if !o.renewal {
@@ -110,34 +108,48 @@ func (o ordered) why(seen host.Facts, crt, key []byte, names []string) string {
 }
 
 // order gets the certificate, and returns the ops that put it in place.
-func (o ordered) order(ctx context.Context, seen host.Facts, options acme.Options, files map[string][]byte) (made []host.Op, err error) {
-	var end func() error
-	if options.Challenge, end, err = o.throughProxy(ctx, o.answering(ctx, options.Challenge)); err != nil {
-		return nil, err
-	}
-	defer func() { err = firstError(err, end()) }()
-	if err := options.Challenge.Sweep(); err != nil {
-		return nil, err
-	}
-	if err := o.preflight(ctx, options); err != nil {
-		return nil, err
-	}
-	got, err := acme.Obtain(ctx, options)
-	if err != nil {
-		return nil, firstError(err, o.keepAccount(ctx, seen, got.Accounts))
+func (o ordered) order(ctx context.Context, seen host.Facts, options acme.Options, files map[string][]byte) ([]host.Op, error) {
+	got, before := o.orderedBefore(seen, options.Names)
+	if before {
+		options.Say("taking the certificate that was ordered before and not put to use")
+	} else {
+		var err error
+		if got, err = o.obtain(ctx, options); err != nil {
+			return nil, err
+		}
 	}
 	if ca := files["--ca-cert"]; ca != nil {
 		if err := pki.CheckAnchor(got.FullchainPEM, ca, validMoment(got.CertPEM)); err != nil {
-			return nil, firstError(fault.Fail("--ca-cert is the root of the CA that signs; the CA's own pages have it", "%s: %w", o.spec.TLS.CACert, err),
-				o.keepAccount(ctx, seen, got.Accounts))
+			return nil, fault.Fail("--ca-cert is the root of the CA that signs; the CA's own pages have it", "%s: %w", o.spec.TLS.CACert, err)
 		}
 	}
-	ops := []host.Op{
-		writeOp(o.account(), seen, ours(0o600, []byte(got.Accounts.Reveal()))),
-		writeOp(o.from(), seen, ours(0o600, []byte(orderedFrom(o.spec.TLS)))),
+	ops := []host.Op{writeOp(o.from(), seen, ours(0o600, []byte(orderedFrom(o.spec.TLS))))}
+	if !got.Accounts.Empty() {
+		ops = append(ops, writeOp(o.account(), seen, ours(0o600, []byte(got.Accounts.Reveal()))))
+	}
+	if seen[o.unused()].Exists {
+		ops = append(ops, removeOp(host.File, o.unused().Path))
 	}
 	ops = append(ops, generation(o.place, seen, got.FullchainPEM, got.KeyPEM)...)
 	return append(ops, o.live(seen, got.FullchainPEM)...), nil
+}
+
+// obtain asks the CA.
+func (o ordered) obtain(ctx context.Context, options acme.Options) (got acme.Result, err error) {
+	var end func() error
+	if options.Challenge, end, err = o.throughProxy(ctx, o.answering(ctx, options.Challenge)); err != nil {
+		return got, err
+	}
+	defer func() { err = firstError(err, end()) }()
+	if err := options.Challenge.Sweep(); err != nil {
+		return got, err
+	}
+	if err := o.preflight(ctx, options); err != nil {
+		return got, err
+	}
+	got, err = acme.Obtain(ctx, options)
+	o.learn(got)
+	return got, err
 }
 
 // validMoment is now, or when a leaf that was just signed becomes valid: a CA's clock
@@ -162,18 +174,6 @@ func (o ordered) preflight(ctx context.Context, options acme.Options) error {
 		options.Say("warning: " + found.Err.Error())
 	}
 	return nil
-}
-
-// keepAccount keeps what a failed order learnt of the account. Where there is no
-// record of it yet, nothing is made yet either, and nothing stays.
-func (o ordered) keepAccount(ctx context.Context, seen host.Facts, accounts secret.String) error {
-	was := seen[o.account()]
-	if !was.Exists || accounts.Empty() || bytes.Equal(was.Data, []byte(accounts.Reveal())) {
-		return nil
-	}
-	op := writeOp(o.account(), seen, ours(0o600, []byte(accounts.Reveal())))
-	_, err := host.NewLocal(nil).Do(context.WithoutCancel(ctx), []host.Op{op})
-	return err
 }
 
 // ours is a file that no registry process reads.

@@ -16,14 +16,15 @@ func (r *Registry) ConnectAside(ctx context.Context) error {
 	return r.Connect(ctx)
 }
 
-// PlanPower plans to stop or restart what runs. What does not run is not started.
+// PlanPower plans to stop or restart what runs, or to start what was stopped, as it
+// is. What does not run is not restarted.
 func (r *Registry) PlanPower(ctx context.Context, action host.Action) (step.Planned, error) {
 	steps := []step.Step{power{r.site.runs, r.site.want, action, r.site.isRunning}}
 	if r.Spec.Runtime == spec.RuntimeDocker {
 		steps = nil
 		for n := 1; n <= r.Spec.Count(); n++ { // one at a time, so that the proxy always finds one
 			steps = append(steps, power{replicaRef(r.Spec, n), host.Fact{}, action, r.site.isRunning})
-			if action == host.Restart {
+			if action != host.Stop {
 				steps = append(steps, replicaWait(r.Spec, n))
 			}
 		}
@@ -38,7 +39,7 @@ func (r *Registry) Power(ctx context.Context, planned step.Planned) error {
 	return err
 }
 
-// power stops or restarts one container, process or unit.
+// power starts, stops or restarts one container, process or unit.
 type power struct {
 	ref     host.Ref
 	want    host.Fact
@@ -51,7 +52,8 @@ func (p power) Reads() []host.Ref { return []host.Ref{p.ref} }
 
 func (p power) Plan(seen host.Facts) (step.Change, error) {
 	now := seen[p.ref]
-	if !now.Exists || now.Foreign != "" || !p.running(now) {
+	runs := now.Exists && p.running(now)
+	if now.Foreign != "" || runs == (p.action == host.Start) {
 		return step.Change{}, nil
 	}
 	return step.Change{

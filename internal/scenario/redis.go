@@ -139,7 +139,7 @@ func pingRedis(ctx context.Context, server spec.RedisServer, password string, ca
 	}
 	client := redis.NewClient(options)
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, 2*redisTime)
+	ctx, cancel := context.WithTimeout(ctx, redisTime)
 	defer cancel()
 	if err := client.Ping(ctx).Err(); err != nil {
 		return fault.Fail(redisHint(err), "the Redis at %s: %w", server.Addr, err)
@@ -164,7 +164,7 @@ func redisHint(err error) string {
 		return "choose a database that it has, or leave the number out of --redis"
 	case errors.As(err, &untrusted):
 		return "--redis-ca is the CA of its certificate, which must name the host in --redis"
-	case strings.Contains(said, "tls:"), strings.Contains(said, "EOF"):
+	case strings.Contains(said, "tls:"), strings.Contains(said, "EOF"), errors.Is(err, context.DeadlineExceeded):
 		return "redis:// is without TLS, rediss:// with it: write in --redis what it speaks there"
 	}
 	return "start it, or mend --redis; it must listen on an address that containers reach"

@@ -43,6 +43,7 @@ type Registry struct {
 	lock           *statedir.Lock
 	site           *site
 	aside          bool // the proxy is left aside
+	learnt         learnt
 }
 
 // Open reads what there is in dir. An absent or empty folder is a registry that
@@ -181,12 +182,15 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 	}
 	return r.unlocking(ctx, func() (step.Planned, error) {
 		p := r.site.place
-		p.SpecYAML, p.Say, p.Users, p.StorageSecrets = r.write, r.Progress, r.users, r.storageSecrets
+		p.SpecYAML, p.Say, p.Users, p.StorageSecrets, p.Learnt = r.write, r.Progress, r.users, r.storageSecrets, &r.learnt
 		if r.state.TLS == spec.TLSSelfSigned {
 			var err error
 			if p.Trusting, err = statedir.MayTrust(r.Dir); err != nil {
 				return step.Planned{}, err
 			}
+		}
+		if err := r.succession(&p); err != nil {
+			return step.Planned{}, err
 		}
 		if r.NoStart {
 			p.Runtime = nil

@@ -96,6 +96,7 @@ func (r *Registry) planLeaf(ctx context.Context, change func(Place) step.Step) (
 	stale := now != nil && disk != nil && !engine.SameLeaf(now, disk)
 	return r.unlocking(ctx, func() (step.Planned, error) {
 		p := r.placeNow()
+		p.Learnt = &r.learnt
 		list := []step.Step{noted(change(p), p)}
 		switch {
 		case p.Front != nil && !r.Spec.ProxyOnHost():

@@ -17,7 +17,7 @@ func (r *Registry) MayRotate() error {
 	switch r.Spec.TLS.Mode {
 	case spec.TLSSelfSigned:
 	case spec.TLSFiles:
-		return fault.Usage("name the new CA by tls.caCert in "+r.Dir.Spec()+", run regctl apply, and then regctl trust-clients",
+		return fault.Usage("name the new CA by tls.caCert in "+r.Dir.Spec()+" and run regctl apply, which brings the hosts along",
 			"%s has a certificate that you brought: its CA is not regctl's to replace", r.Spec.Endpoint())
 	case spec.TLSNone:
 		return r.needTLS()
@@ -47,7 +47,7 @@ func (r *Registry) PrepareCA(ctx context.Context) error {
 
 // PlanSwitch plans to put the next CA in force on a registry that runs on.
 func (r *Registry) PlanSwitch(ctx context.Context) (step.Planned, error) {
-	return r.planLeaf(ctx, func(p Place) step.Step { return switchedCA{certificates{r.Spec, p}} })
+	return r.planLeaf(ctx, func(p Place) step.Step { return switchedCA{certificates: certificates{r.Spec, p}} })
 }
 
 // SwitchCA carries it out; skipped are the hosts that are left behind. When the endpoint
@@ -58,12 +58,7 @@ func (r *Registry) SwitchCA(ctx context.Context, planned step.Planned, skipped [
 
 // DropCA ends a rotation: nothing of the old CA stays.
 func (r *Registry) DropCA(ctx context.Context) error {
-	old := certificates{r.Spec, r.placeNow()}.oldCert()
-	planned, err := step.Plan(ctx, r.site.host, []step.Step{step.RemoveFile{Path: old.Path}})
-	if err != nil {
-		return err
-	}
-	return r.rotate(ctx, planned, nil)
+	return r.withdraw(ctx, nil, oldCert)
 }
 
 func (r *Registry) since() time.Time {
@@ -85,7 +80,7 @@ func (r *Registry) rotate(ctx context.Context, planned step.Planned, now *stated
 
 func (r *Registry) placeNow() Place {
 	p := r.site.place
-	p.Now, p.Say = time.Now(), r.Progress
+	p.Now, p.Say, p.Unforced = time.Now(), r.Progress, r.unforced()
 	return p
 }
 

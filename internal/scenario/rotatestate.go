@@ -5,7 +5,6 @@ import (
 
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/pki"
-	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/statedir"
 	"github.com/regctl/regctl/internal/trust"
 )
@@ -26,7 +25,7 @@ const (
 
 // Rotation tells how far the replacement of the CA has come; "" when none is under way.
 func (r *Registry) Rotation() statedir.RotationPhase {
-	if r.Spec.TLS.Mode != spec.TLSSelfSigned {
+	if r.wanted() != byOwnCA {
 		return ""
 	}
 	for _, one := range []struct {
@@ -52,7 +51,7 @@ func (r *Registry) Skipped() []string {
 // replaced. The newest comes first: where each has a file of its own, that of the one
 // that stays is never the one to go.
 func (r *Registry) withNeighbours(ca []byte) ([]byte, error) {
-	if r.Spec.TLS.Mode != spec.TLSSelfSigned {
+	if r.wanted() != byOwnCA {
 		return ca, nil
 	}
 	next, err := readFile(r.Dir.Join("certs", nextCert))

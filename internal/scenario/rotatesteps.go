@@ -18,7 +18,7 @@ func (n nextCA) Reads() []host.Ref { return []host.Ref{n.nextCert(), n.nextKey()
 
 func (n nextCA) Plan(seen host.Facts) (step.Change, error) {
 	crt, key := seen[n.nextCert()], seen[n.nextKey()]
-	if pki.CheckCA(crt.Data, key.Data, n.place.Now) == nil && pki.CAFits(crt.Data, n.spec.Hosts) == nil {
+	if !n.unfit(seen) {
 		return step.Change{}, nil
 	}
 	make := func(context.Context) ([]host.Op, error) {
@@ -37,9 +37,18 @@ func (n nextCA) Plan(seen host.Facts) (step.Change, error) {
 	}}, nil
 }
 
+// unfit reports whether there is no next CA that may sign for the names wanted.
+func (n nextCA) unfit(seen host.Facts) bool {
+	crt, key := seen[n.nextCert()].Data, seen[n.nextKey()].Data
+	return pki.CheckCA(crt, key, n.place.Now) != nil || pki.CAFits(crt, n.spec.Hosts) != nil
+}
+
 // switchedCA puts the next CA in force, with a leaf of its own. That the old key may be
 // lost or the old CA expired does not matter.
-type switchedCA struct{ certificates }
+type switchedCA struct {
+	certificates
+	forget bool // no client trusts the old CA: it is not kept
+}
 
 func (s switchedCA) Name() string { return "switch to the next CA" }
 
@@ -51,17 +60,26 @@ func (s switchedCA) Plan(seen host.Facts) (step.Change, error) {
 	caCert, caKey := seen[s.nextCert()].Data, seen[s.nextKey()].Data
 	current := currentLink(s.place)
 	make := func(context.Context) ([]host.Op, error) {
+		if nextCA.unfit(nextCA{s.certificates}, seen) {
+			var err error
+			if caCert, caKey, err = pki.NewCA(s.config(s.spec.Hosts)); err != nil {
+				return nil, err
+			}
+		}
 		chain, key, err := pki.Issue(caCert, caKey, s.config(s.spec.Hosts))
 		if err != nil {
 			return nil, err
 		}
-		ops := []host.Op{
-			writeOp(s.oldCert(), seen, host.Fact{Exists: true, Data: seen[s.caCert()].Data, Mode: 0o644, UID: ourUID(), GID: ourGID()}),
+		var ops []host.Op
+		if !s.forget {
+			ops = append(ops, writeOp(s.oldCert(), seen, ours(0o644, seen[s.caCert()].Data)))
+		}
+		ops = append(ops,
 			writeOp(s.caKey(), seen, host.Fact{Exists: true, Data: caKey, Mode: 0o600, UID: ourUID(), GID: ourGID()}),
 			writeOp(s.caCert(), seen, host.Fact{Exists: true, Data: caCert, Mode: 0o644, UID: ourUID(), GID: ourGID()}),
-		}
+		)
 		ops = append(ops, generation(s.place, seen, chain, key)...)
-		return append(ops, removeOp(host.File, s.nextKey().Path), removeOp(host.File, s.nextCert().Path)), nil
+		return append(ops, s.withoutNext(seen)...), nil
 	}
 	return step.Change{Make: make, Items: []step.Item{
 		{Target: s.caCert().Path, Action: host.Change, Diff: "(the next CA)"},

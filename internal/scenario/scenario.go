@@ -43,6 +43,12 @@ type Place struct {
 	KeyPassphrase secret.String
 	// Say, when set, is told what an ACME server is asked.
 	Say func(string)
+	// Unforced says that no client trusts the CA in certs, if there is one: it may be
+	// replaced. Succeeds says that another takes its place, KeepOld that clients trust
+	// the old one until they have been told.
+	Unforced, Succeeds, KeepOld bool
+	// Learnt, when set, is told what came of an order.
+	Learnt *learnt
 	// Trusting are the hosts that trust the registry's own CA.
 	Trusting []string
 	// Users is what the file of users should become; nil leaves one that is there.

@@ -168,7 +168,7 @@ func (r *Registry) describeTLS(t *StatusTLS) {
 // CAFingerprint is that of certs/ca.crt, or "".
 func (r *Registry) CAFingerprint() string {
 	info, err := inspectFile(r.Dir.Join("certs", "ca.crt"))
-	if err != nil || r.Spec.TLS.Mode == spec.TLSNone || r.publicCA() {
+	if err != nil || r.Spec.TLS.Mode == spec.TLSNone || r.PublicCA() {
 		return ""
 	}
 	return info.Fingerprint

@@ -1,6 +1,9 @@
 package spec
 
-import "reflect"
+import (
+	"net/netip"
+	"reflect"
+)
 
 // acmeSetting is a key that tls.mode letsencrypt alone has a use for.
 type acmeSetting struct {
@@ -16,12 +19,14 @@ func (t *TLS) acme() []acmeSetting {
 		{"acceptTOS", reflect.ValueOf(&t.AcceptTOS), "you accept the CA's terms"},
 		{"staging", reflect.ValueOf(&t.Staging), "Let's Encrypt's directory for trying things out; nobody trusts it"},
 		{"acmeServer", reflect.ValueOf(&t.ACMEServer), "another CA's directory"},
+		{"acmeStaging", reflect.ValueOf(&t.ACMEStaging), "that CA's directory for trying things out"},
 		{"acmeCA", reflect.ValueOf(&t.ACMECA), "PEM: who vouches for acmeServer's own TLS"},
 		{"challenge", reflect.ValueOf(&t.Challenge), "http-01, tls-alpn-01 or dns-01"},
 		{"challengeAddr", reflect.ValueOf(&t.ChallengeAddr), "where regctl answers it"},
 		{"challengeForwarded", reflect.ValueOf(&t.ChallengeForwarded), "public port 443 leads to this registry's"},
 		{"dnsProvider", reflect.ValueOf(&t.DNSProvider), "who has the zone"},
 		{"dnsCredentialsFile", reflect.ValueOf(&t.DNSCredentialsFile), "regctl keeps a copy in secrets"},
+		{"dnsResolver", reflect.ValueOf(&t.DNSResolver), "shows the record, in place of the zone's own name servers"},
 		{"profile", reflect.ValueOf(&t.Profile), "one of the CA's"},
 		{"preferredChain", reflect.ValueOf(&t.PreferredChain), "the root's common name"},
 		{"eabKid", reflect.ValueOf(&t.EABKID), "binds the account"},
@@ -55,11 +60,15 @@ func (s Spec) checkACME() *finding {
 		return newFinding("tls.keyType", "ecdsa256, ecdsa384, rsa2048 or rsa4096", "public CAs sign no ed25519 keys")
 	case t.Staging && t.ACMEServer != "":
 		return newFinding("tls.staging", "give --staging or --acme-server, not both", "it is a directory of Let's Encrypt's, and acmeServer another")
+	case t.ACMEStaging != "" && t.ACMEServer == "":
+		return newFinding("tls.acmeStaging", "give --acme-server too, or leave it out", "Let's Encrypt's is known")
 	case t.ACMECA != "" && t.ACMEServer == "":
 		return newFinding("tls.acmeCA", "give --acme-server too, or leave it out", "Let's Encrypt needs none")
 	case t.Challenge == ChallengeDNS && (t.DNSProvider == "" || t.DNSCredentialsFile == ""):
 		return newFinding("tls.dnsProvider", "give --dns-provider and --dns-credentials-file", "dns-01 needs to know who has the zone, and credentials for it")
-	case t.Challenge != ChallengeDNS && t.DNSProvider+t.DNSCredentialsFile != "":
+	case t.DNSResolver != "" && !hostPort(t.DNSResolver):
+		return newFinding("tls.dnsResolver", "for example 192.0.2.53:53", "%q is no ADDRESS:PORT", t.DNSResolver)
+	case t.Challenge != ChallengeDNS && t.DNSProvider+t.DNSCredentialsFile+t.DNSResolver != "":
 		return newFinding("tls.dnsProvider", "add --challenge dns-01, or leave it out", "only dns-01 has a use for it")
 	case t.Challenge != ChallengeALPN && t.ChallengeForwarded:
 		return newFinding("tls.challengeForwarded", "add --challenge tls-alpn-01, or leave it out", "only tls-alpn-01 has a use for it")
@@ -69,4 +78,9 @@ func (s Spec) checkACME() *finding {
 		return newFinding("tls.eabKid", "give both --eab-kid and --eab-hmac-file, or neither", "it and eabHmacFile belong together")
 	}
 	return nil
+}
+
+func hostPort(text string) bool {
+	addr, err := netip.ParseAddrPort(text)
+	return err == nil && addr.Port() > 0
 }

@@ -16,7 +16,7 @@ func acmeTLS(t TLS, pick func(...string) string) TLS {
 	}
 	switch t.Challenge {
 	case ChallengeDNS:
-		t.DNSProvider, t.DNSCredentialsFile = "exec", "/etc/dns #1"
+		t.DNSProvider, t.DNSCredentialsFile, t.DNSResolver = "exec", "/etc/dns #1", pick("", "[::1]:53")
 	case ChallengeALPN:
 		t.ChallengeForwarded = true
 	default:
@@ -26,7 +26,7 @@ func acmeTLS(t TLS, pick func(...string) string) TLS {
 		t.EABKID, t.EABHMACFile = "kid-1", "/etc/hmac"
 	}
 	if pick("", "x") == "" {
-		t.ACMEServer, t.ACMECA = "https://ca.test/dir", pick("", "/ca.pem")
+		t.ACMEServer, t.ACMEStaging, t.ACMECA = "https://ca.test/dir", pick("", "https://ca.test/try"), pick("", "/ca.pem")
 	} else {
 		t.Staging = pick("", "x") == ""
 	}

@@ -43,12 +43,14 @@ type TLS struct {
 	AcceptTOS          bool   `yaml:"acceptTOS,omitempty"`          // the CA's terms
 	Staging            bool   `yaml:"staging,omitempty"`            // Let's Encrypt's directory for trying things out
 	ACMEServer         string `yaml:"acmeServer,omitempty"`         // another CA's directory, a URL
+	ACMEStaging        string `yaml:"acmeStaging,omitempty"`        // that CA's directory for trying things out
 	ACMECA             string `yaml:"acmeCA,omitempty"`             // PEM: who vouches for acmeServer's own TLS
 	Challenge          string `yaml:"challenge,omitempty"`          // "" is http-01
 	ChallengeAddr      string `yaml:"challengeAddr,omitempty"`      // where regctl answers, "" is :80 or the registry's port
 	ChallengeForwarded bool   `yaml:"challengeForwarded,omitempty"` // public port 443 leads to port
 	DNSProvider        string `yaml:"dnsProvider,omitempty"`
 	DNSCredentialsFile string `yaml:"dnsCredentialsFile,omitempty"`
+	DNSResolver        string `yaml:"dnsResolver,omitempty"` // HOST:PORT, asked in place of the zone's own name servers
 	Profile            string `yaml:"profile,omitempty"`
 	PreferredChain     string `yaml:"preferredChain,omitempty"`
 	EABKID             string `yaml:"eabKid,omitempty"`

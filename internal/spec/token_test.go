@@ -105,7 +105,8 @@ func TestRules(t *testing.T) {
 		"who: [anonymous]":      "whom: [anonymous]",
 		"{who: [anonymous], repositories: [public/*], actions: [pull]}": "all of them",
 	} {
-		line := 1 + strings.Count(ruled[:strings.Index(ruled, from)], "\n")
+		before, _, _ := strings.Cut(ruled, from)
+		line := 1 + strings.Count(before, "\n")
 		_, err := Parse("f", []byte(strings.Replace(ruled, from, to, 1)))
 		if at := fmt.Sprintf("f:%d: ", line); err == nil || !strings.HasPrefix(err.Error(), at) {
 			t.Errorf("%s: %v, want line %d", to, err, line)

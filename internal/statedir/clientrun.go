@@ -122,6 +122,22 @@ func MayTrust(d Dir) ([]string, error) {
 	return hosts, nil
 }
 
+// Followers lists every host that is to be brought along when the registry changes:
+// those of MayTrust, and those that trust it by the public CAs.
+func Followers(d Dir) ([]string, error) {
+	hosts, err := MayTrust(d)
+	if err != nil {
+		return nil, err
+	}
+	clients, err := LoadClients(d)
+	for _, c := range clients {
+		if c.Follows && !slices.Contains(hosts, c.Host) {
+			hosts = append(hosts, c.Host)
+		}
+	}
+	return hosts, err
+}
+
 // TidyClients ends a run: it forgets the clients that hold nothing of ours any more,
 // unless they failed, the folder when nobody is left in it, and what a killed run left.
 func TidyClients(d Dir) error {
@@ -134,7 +150,7 @@ func TidyClients(d Dir) error {
 	}
 	gone := map[string]bool{}
 	for _, c := range clients {
-		if !c.Trusts() && (c.Status == ClientChanged || c.Status == ClientUnchanged) {
+		if !c.Trusts() && !c.Follows && (c.Status == ClientChanged || c.Status == ClientUnchanged) {
 			gone[c.Host] = true
 		}
 	}

@@ -53,6 +53,9 @@ func (d Dir) TokenJWKS() string { return d.Join("serve", "token-jwks.json") }
 // there for the length of a run.
 func (d Dir) Canary() string { return d.Join("serve", "ctl", "canary") }
 
+// Readonly has the registry refuse writes while it is there.
+func (d Dir) Readonly() string { return d.Join("serve", "ctl", "readonly") }
+
 // ServeTLS holds a folder per generation, and the symlink current.
 func (d Dir) ServeTLS() string { return d.Join("serve", "tls") }
 

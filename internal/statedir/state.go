@@ -32,9 +32,13 @@ type State struct {
 	Name          string `json:"name"`
 	Phase         Phase  `json:"phase"`
 	Runtime       string `json:"runtime,omitempty"`
-	Image         string `json:"image,omitempty"`  // reference of the image in use
-	TLS           string `json:"tls,omitempty"`    // tls.mode as applied
-	Engine        string `json:"engine,omitempty"` // address of the Docker Engine in use
+	Image         string `json:"image,omitempty"` // reference of the image in use
+	TLS           string `json:"tls,omitempty"`   // tls.mode as applied
+	// PublicCA says that clients trust it, as applied, as they trust the rest of the
+	// internet; Address is how they name it.
+	PublicCA bool   `json:"publicCA,omitempty"`
+	Address  string `json:"address,omitempty"`
+	Engine   string `json:"engine,omitempty"` // address of the Docker Engine in use
 	// UID and GID own serve/ and data/, and the registry runs as them.
 	UID int `json:"uid"`
 	GID int `json:"gid"`
@@ -47,6 +51,8 @@ type State struct {
 	Renewal *Renewal `json:"renewal,omitempty"`
 	// Rotation is the replacement of the CA, or of TLS, that is under way; nil when there is none.
 	Rotation *Rotation `json:"rotation,omitempty"`
+	// Restored is the SHA-256 of the archive that the registry came from; "" of others.
+	Restored string `json:"restored,omitempty"`
 	// Receipts lead back to the machine as it was before the registry.
 	Receipts []host.Receipt `json:"receipts,omitempty"`
 	// Batch is the last journal that went into Receipts.
@@ -71,8 +77,8 @@ const (
 	Spreading   RotationPhase = "spreading"   // clients come to trust the next CA too
 	Withdrawing RotationPhase = "withdrawing" // it is in force, and the old one leaves the clients
 
-	// Following says that clients hold two forms of the registry, or may, since it goes
-	// from plain HTTP to TLS or back.
+	// Following says that clients hold two forms of the registry, or may, since apply
+	// changes what they must know of it.
 	Following RotationPhase = "following"
 )
 
@@ -96,6 +102,11 @@ func LoadState(d Dir) (State, error) {
 	if err != nil {
 		return State{}, readFault(d.State(), err)
 	}
+	return ParseState(d, data)
+}
+
+// ParseState reads what was in d's state file.
+func ParseState(d Dir, data []byte) (State, error) {
 	var version struct {
 		SchemaVersion int `json:"schemaVersion"`
 	}

@@ -39,15 +39,15 @@ var algorithms = []jose.SignatureAlgorithm{
 func (s Server) Check(ctx context.Context) (loginOnly bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	answer, body, err := s.ask(ctx)
+	code, status, body, err := s.ask(ctx)
 	if err != nil {
 		return false, s.silent(err)
 	}
 	switch {
-	case answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden:
+	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		return true, nil
-	case answer.StatusCode != http.StatusOK:
-		return false, fault.Fail("see that --token-realm is the whole URL, path included", "the token server %s answers %s", s.Realm, answer.Status)
+	case code != http.StatusOK:
+		return false, fault.Fail("see that --token-realm is the whole URL, path included", "the token server %s answers %s", s.Realm, status)
 	}
 	var given struct {
 		Token       string `json:"token"`
@@ -63,10 +63,10 @@ func (s Server) Check(ctx context.Context) (loginOnly bool, err error) {
 	return false, s.hold(raw)
 }
 
-func (s Server) ask(ctx context.Context) (*http.Response, []byte, error) {
+func (s Server) ask(ctx context.Context) (code int, status string, body []byte, err error) {
 	realm, err := url.Parse(s.Realm)
 	if err != nil {
-		return nil, nil, err
+		return 0, "", nil, err
 	}
 	query := realm.Query()
 	query.Set("service", s.Service)
@@ -74,17 +74,17 @@ func (s Server) ask(ctx context.Context) (*http.Response, []byte, error) {
 	realm.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, realm.String(), nil)
 	if err != nil {
-		return nil, nil, err
+		return 0, "", nil, err
 	}
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
 	defer transport.CloseIdleConnections()
 	resp, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
-		return nil, nil, err
+		return 0, "", nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	return resp, body, err
+	body, err = io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	return resp.StatusCode, resp.Status, body, err
 }
 
 // silent is the fault of a server that gives no answer.

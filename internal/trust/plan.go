@@ -13,20 +13,21 @@ import (
 // touched; the same holds for an error of a step's own Plan, which looks at the
 // files.
 func Plan(r Registry, c Client, stores []Store, opts Options) ([]Placement, error) {
+	var placed []Placement
 	if len(stores) == 0 {
 		if stores = Detect(r, c); len(stores) == 0 {
 			return nil, fault.Fail("--store docker places the CA for a Docker that comes later, --store os for the programs of the system",
 				"there is no container runtime")
 		}
-		if !r.Plain && len(r.CA) == 0 {
-			stores = nil // the public CAs vouch for it
-		}
+		opts.Record = true
+	}
+	if opts.Record && !r.Plain && len(r.CA) == 0 {
+		placed, stores = unplaced(stores), nil
 	}
 	all, err := choose(c, stores, opts)
 	if err != nil {
 		return nil, err
 	}
-	var placed []Placement
 	for _, one := range all {
 		if opts.Beside && one.single {
 			continue
@@ -53,6 +54,16 @@ func Plan(r Registry, c Client, stores []Store, opts Options) ([]Placement, erro
 	}
 	chain(placed)
 	return placed, nil
+}
+
+// unplaced are runtimes that trust the registry already, by the public CAs: nothing is
+// done about them, and their pulls are to prove it.
+func unplaced(stores []Store) []Placement {
+	var placed []Placement
+	for _, s := range stores {
+		placed = append(placed, Placement{Store: s, Effect: Now})
+	}
+	return placed
 }
 
 // mapHost keeps the registry's line in /etc/hosts. dockerd takes up to 5 s to see it.

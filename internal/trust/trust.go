@@ -111,6 +111,9 @@ type Options struct {
 	// Beside leaves out the runtimes that hold but one form of a registry, TLS or plain
 	// HTTP: the others are given the one that is to come beside the one there is.
 	Beside bool
+	// Record says that the stores named are those of the client's record: where the public
+	// CAs vouch for the registry by now, they are proven and nothing is placed in them.
+	Record bool
 	// Login is stored for Docker's client and podman; nil for none. The client must
 	// have been seen with LoginReads too.
 	Login *Login
@@ -119,7 +122,7 @@ type Options struct {
 // Placement is one store on one client.
 type Placement struct {
 	Store    Store
-	Path     string // the file that matters most
+	Path     string // the file that matters most; "" where nothing has to be placed
 	Effect   Effect
 	Pending  string // what is left for people to do, such as "restart dockerd"
 	Warnings []string

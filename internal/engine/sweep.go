@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+
+	embeddedregistry "github.com/regctl/regctl/embedded-registry"
+	"github.com/regctl/regctl/internal/confine"
+	"github.com/regctl/regctl/internal/image"
+)
+
+// SweepOptions is the command line of `regctl sweep`, the process that removes blobs:
+// one of its own, so that it can be the user that they belong to and no more.
+type SweepOptions struct {
+	Config   string // distribution's config.yml; "" with Data
+	Data     string // the folder with the images; "" is as Config says
+	User     string // "UID:GID" to go on as; "" stays who we are
+	Untagged bool
+	DryRun   bool
+}
+
+// Args are o as a command line.
+func (o SweepOptions) Args() []string {
+	args := []string{"sweep"}
+	for flag, value := range map[string]string{"--registry-config": o.Config, "--images": o.Data, "--run-as": o.User} {
+		if value != "" {
+			args = append(args, flag, value)
+		}
+	}
+	if o.Untagged {
+		args = append(args, "--untagged")
+	}
+	if o.DryRun {
+		args = append(args, "--dry-run")
+	}
+	return args
+}
+
+// RunSweep is that process. It writes an embeddedregistry.Collected as JSON to out,
+// and stops early when alive, on which nothing is ever sent, ends: whoever asked for
+// it has died.
+func RunSweep(ctx context.Context, o SweepOptions, alive io.Reader, out io.Writer) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		_, _ = io.Copy(io.Discard, alive)
+		cancel(errors.New("nobody waits for this any more"))
+	}()
+	data := o.Data
+	if o.User != "" {
+		uid, gid, err := confine.ParseUser(o.User)
+		if err != nil {
+			return err
+		}
+		confined, err := confine.Enter(uid, gid, o.Data)
+		if err != nil {
+			return err
+		}
+		data = confined.Rewrite(data)
+	}
+	found, err := embeddedregistry.Collect(ctx, embeddedregistry.CollectOptions{
+		ConfigPath: o.Config, Data: data, Untagged: o.Untagged, DryRun: o.DryRun,
+	})
+	if err != nil {
+		return errors.Join(err, context.Cause(ctx))
+	}
+	return json.NewEncoder(out).Encode(found)
+}
+
+// Sweep runs `regctl sweep` on this machine. Should we be killed, it reads the end of
+// its input at once, and removes nothing after what it is just removing.
+func Sweep(ctx context.Context, o SweepOptions) (found embeddedregistry.Collected, err error) {
+	exe, err := image.Executable()
+	if err != nil {
+		return found, err
+	}
+	cmd := exec.CommandContext(ctx, exe, o.Args()...)
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	alive, err := cmd.StdinPipe()
+	if err != nil {
+		return found, err
+	}
+	defer alive.Close()
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		return found, sweepFailed(ctx, err, said.String())
+	}
+	return found, json.Unmarshal(out.Bytes(), &found)
+}
+
+// sweepFailed says what the process said.
+func sweepFailed(ctx context.Context, err error, said string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	for line := range strings.Lines(said) {
+		if text, ok := strings.CutPrefix(line, "error: "); ok {
+			return errors.New(strings.TrimSpace(text))
+		}
+	}
+	return fmt.Errorf("regctl sweep: %w: %s", err, strings.TrimSpace(said))
+}

@@ -1,0 +1,138 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	embeddedregistry "github.com/regctl/regctl/embedded-registry"
+	"github.com/regctl/regctl/internal/engine"
+	"github.com/regctl/regctl/internal/fault"
+	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/spec"
+)
+
+// MayCollect refuses, before anything is asked, a registry whose garbage cannot be
+// collected. It reports whether the registry must be stopped for it: a stock image
+// has no way to refuse writes that clients would try again.
+func (r *Registry) MayCollect() (stops bool, err error) {
+	data, err := readFile(r.Dir.ServeConfig())
+	if err != nil {
+		return false, err
+	}
+	if data == nil {
+		return false, fault.Usage("regctl apply writes it", "%s is missing", r.Dir.ServeConfig())
+	}
+	stops, err = embeddedregistry.CheckCollect(data)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", r.Dir.ServeConfig(), err)
+	}
+	if r.Spec.Storage.Driver != spec.StorageFilesystem {
+		return false, fault.Usage("", "gc knows storage filesystem alone yet, not %s", r.Spec.Storage.Driver)
+	}
+	if stops = stops || r.Spec.Image != ""; stops && r.Spec.Storage.Volume != "" {
+		return false, fault.Usage("run the image's own `registry garbage-collect` on the volume, with the registry stopped",
+			"the images are in the Docker volume %s, which nothing of regctl's reaches while %s is stopped", r.Spec.Storage.Volume, r.Name())
+	}
+	return stops, nil
+}
+
+// CountGarbage is what Collect would remove now. It changes nothing and needs no lock;
+// with pushes under way it may count what they are about to need.
+func (r *Registry) CountGarbage(ctx context.Context, untagged bool) (embeddedregistry.Collected, error) {
+	return r.sweep(ctx, untagged, true)
+}
+
+// Collect removes blobs that no manifest leads to and, with untagged, manifests that no
+// tag leads to before. r is locked and connected. Writes are refused meanwhile, with
+// the 503 that clients try again after, and it waits for those that have begun; with
+// stops the registry is stopped instead.
+//
+// Killed at any point it leaves no manifest without its blobs; the next command that
+// takes the lock has the registry take writes again.
+func (r *Registry) Collect(ctx context.Context, untagged, stops bool) (found embeddedregistry.Collected, err error) {
+	running, err := r.runs(ctx)
+	if err != nil {
+		return found, err
+	}
+	if stops && running {
+		if err := r.turn(ctx, host.Stop); err != nil {
+			return found, err
+		}
+		defer func() { err = errors.Join(err, r.turn(context.WithoutCancel(ctx), host.Start)) }()
+		return r.sweep(ctx, untagged, false)
+	}
+	nonce, err := r.readonly()
+	if err != nil {
+		return found, err
+	}
+	defer func() {
+		err = errors.Join(err, clearReadonly(r.Dir))
+		if err == nil && running {
+			err = r.awaitWrites(ctx, nonce, false)
+		}
+	}()
+	if running {
+		if err := r.awaitWrites(ctx, nonce, true); err != nil {
+			return found, err
+		}
+	}
+	if r.Progress != nil {
+		r.Progress("looking for what no image needs")
+	}
+	return r.sweep(ctx, untagged, false)
+}
+
+func (r *Registry) runs(ctx context.Context) (bool, error) {
+	refs := append([]host.Ref{r.site.runs}, replicaRefs(r.Spec, Place{Runs: r.site.runs})...)
+	seen, err := r.site.host.Look(ctx, refs)
+	return slices.ContainsFunc(refs, func(ref host.Ref) bool {
+		now := seen[ref]
+		return now.Exists && now.Foreign == "" && r.site.isRunning(now)
+	}), err
+}
+
+// turn starts or stops the registry, as it is.
+func (r *Registry) turn(ctx context.Context, action host.Action) error {
+	planned, err := r.PlanPower(ctx, action)
+	if err != nil {
+		return err
+	}
+	return r.Power(ctx, planned)
+}
+
+// sweep has a process of its own remove, or count, what is garbage: one on this
+// machine that is the user whom the folder belongs to, or one in the container
+// where that alone reaches the images.
+func (r *Registry) sweep(ctx context.Context, untagged, dryRun bool) (embeddedregistry.Collected, error) {
+	o := engine.SweepOptions{Untagged: untagged, DryRun: dryRun}
+	if r.Spec.Storage.Volume != "" {
+		o.Config = containerConfig
+		return r.sweepVolume(ctx, o)
+	}
+	o.Data = r.Dir.Data()
+	if _, err := os.Stat(o.Data); missing(err) {
+		return embeddedregistry.Collected{}, nil
+	}
+	if uid := r.site.place.UID; os.Geteuid() == 0 && uid > 0 {
+		o.User = fmt.Sprintf("%d:%d", uid, r.site.place.GID)
+	}
+	return engine.Sweep(ctx, o)
+}
+
+func (r *Registry) sweepVolume(ctx context.Context, o engine.SweepOptions) (embeddedregistry.Collected, error) {
+	running, err := r.runs(ctx)
+	if err != nil {
+		return embeddedregistry.Collected{}, err
+	}
+	if !running {
+		return embeddedregistry.Collected{}, fault.Usage("regctl start starts it", "the images are in a Docker volume, which only the container reaches, and that does not run")
+	}
+	docker, err := openDocker(ctx, r)
+	if err != nil {
+		return embeddedregistry.Collected{}, err
+	}
+	return docker.Sweep(ctx, r.site.runs.Path, o)
+}
