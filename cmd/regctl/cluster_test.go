@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -149,9 +150,7 @@ func (c *clusterRun) rolls(t *testing.T) {
 	before := c.lives(t)
 	crew := c.crew(3)
 	stop := crew.work(t)
-	crew.round(t)
 	c.must(t, "restart")
-	crew.round(t)
 	c.change(t, "# config:", "config: {log: {level: info}}\n# config:")
 	c.must(t, "apply")
 	crew.round(t)
@@ -172,11 +171,21 @@ func (c *clusterRun) lives(t *testing.T) []string {
 func (c *clusterRun) outlives(t *testing.T) {
 	t.Helper()
 	crew := c.crew(8)
-	stop := crew.work(t)
-	crew.round(t)
+	first := make(chan struct{}, 2*len(crew.workers))
+	var all sync.WaitGroup
+	for _, w := range crew.workers {
+		all.Go(func() {
+			for range 2 {
+				if err := w.once(t.Context()); err != nil {
+					t.Error(err)
+				}
+				first <- struct{}{}
+			}
+		})
+	}
+	<-first // the others are in the middle of theirs
 	enginetest.Docker(t, "", "kill", c.second())
-	crew.round(t)
-	stop()
+	all.Wait()
 	if s := c.clusterStatus(t); s.State != "degraded" || !s.Healthy || !strings.Contains(s.Detail, c.second()) {
 		t.Errorf("with one replica: %+v", s)
 	}

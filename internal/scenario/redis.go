@@ -164,7 +164,7 @@ func redisHint(err error) string {
 		return "choose a database that it has, or leave the number out of --redis"
 	case errors.As(err, &untrusted):
 		return "--redis-ca is the CA of its certificate, which must name the host in --redis"
-	case strings.Contains(said, "tls:"), strings.Contains(said, "EOF"), errors.Is(err, context.DeadlineExceeded):
+	case strings.Contains(said, "tls:"), strings.Contains(said, "EOF"), strings.Contains(said, "connection reset"), errors.Is(err, context.DeadlineExceeded):
 		return "redis:// is without TLS, rediss:// with it: write in --redis what it speaks there"
 	}
 	return "start it, or mend --redis; it must listen on an address that containers reach"
