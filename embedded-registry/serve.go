@@ -102,6 +102,7 @@ func Serve(ctx context.Context, o Options) error {
 		if ln, err = listen(ctx, config.HTTP.Net, config.HTTP.Addr); err != nil {
 			return errors.Join(err, inner.Shutdown())
 		}
+		noteShared(config)
 	}
 	server := &http.Server{
 		Handler:           handler,

@@ -27,6 +27,7 @@ type specFlags struct {
 	acme                      acmeFlags
 	auth                      authFlags
 	proxy                     proxyFlags
+	cluster                   clusterFlags
 	storage                   storageFlags
 	mirror                    mirrorFlags
 }
@@ -52,6 +53,8 @@ func (s *specFlags) register(cmd *cobra.Command) {
 
 	s.proxy.register(cmd)
 	s.mirror.register(cmd)
+
+	s.cluster.register(cmd)
 
 	s.storage.register(cmd)
 	f.StringVar(&s.volume, "data-volume", "", "keep the images in this named Docker volume instead of DIR/data")
@@ -115,6 +118,7 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 	}
 	s.auth.over(given, &out)
 	s.proxy.over(given, base, &out)
+	s.cluster.over(given, &out)
 	if err := s.storage.over(given, &out.Storage); err != nil {
 		return out, err
 	}

@@ -58,6 +58,10 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	redis, err := redisOf(s, env.Flavour)
+	if err != nil {
+		return nil, err
+	}
 	var text bytes.Buffer
 	users, realm := "", ""
 	// The embedded registry has it in regctl-serve.yaml, which it watches.
@@ -74,11 +78,16 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 		Remote            bool // clients need not reach the storage
 		TLS, HTTP2        bool
 		Users, Realm      string // htpasswd; "" where distribution's is not asked
+		Cache             string // "" is none
+		Redis             *spec.RedisServer
+		RedisCA           string
+		Old               bool // the keys of 2.8
 		Token             bool
 		Auth              spec.Auth
 		RootCA, JWKS      string // as the registry sees them
 		Mirror            *proxy
 	}{
+		Cache: cacheOf(s), Redis: redis, RedisCA: path.Join(env.Serve, RedisCA), Old: env.Flavour == Stock2,
 		Env: env, Driver: s.Storage.Driver, Remote: s.Storage.Remote(), HTTP2: s.HTTP2, TLS: s.EndpointTLS(),
 		Cert:  path.Join(env.Serve, "tls", "current", "crt"),
 		Key:   path.Join(env.Serve, "tls", "current", "key"),

@@ -29,10 +29,30 @@ func (c config) secretRef() host.Ref { return fileRef(c.place.Dir.Join("secrets"
 func (c config) configRef() host.Ref { return fileRef(c.place.Dir.ServeConfig()) }
 
 func (c config) Reads() []host.Ref {
-	return append(mirrorPasswordReads(c.spec, c.place), c.secretRef(), c.configRef(), fileRef(storageSecretsPath(c.place.Dir)))
+	refs := append(mirrorPasswordReads(c.spec, c.place), redisRefs(c.spec, c.place)...)
+	return append(refs, c.secretRef(), c.configRef(), fileRef(storageSecretsPath(c.place.Dir)))
 }
 
 func (c config) Plan(seen host.Facts) (step.Change, error) {
+	password, copied, err := redisPassword(c.spec, c.place, seen)
+	if err != nil {
+		return step.Change{}, err
+	}
+	c.place.RedisPassword = password
+	change, err := c.planSecret(seen)
+	change.Items = append(copied.Items, change.Items...)
+	if inner := change.Make; inner != nil {
+		change.Make = func(ctx context.Context) ([]host.Op, error) {
+			ops, err := inner(ctx)
+			return append(copied.Ops, ops...), err
+		}
+		return change, err
+	}
+	change.Ops = append(copied.Ops, change.Ops...)
+	return change, err
+}
+
+func (c config) planSecret(seen host.Facts) (step.Change, error) {
 	known := seen[c.secretRef()]
 	if known.Exists {
 		return c.planConfig(seen, strings.TrimSpace(string(known.Data)))
@@ -94,7 +114,7 @@ type renderSecrets struct {
 func Render(s spec.Spec, p Place, secrets renderSecrets) ([]byte, error) {
 	data, err := distconfig.Render(s, distconfig.Env{
 		Serve: p.ServeAt, Data: p.DataAt, Net: p.Net, Addr: p.Addr, Flavour: p.Flavour,
-		HTTPSecret: secrets.http, MirrorPassword: secrets.mirror, Secrets: secrets.storage,
+		HTTPSecret: secrets.http, MirrorPassword: secrets.mirror, RedisPassword: p.RedisPassword, Secrets: secrets.storage,
 	})
 	if err != nil {
 		return nil, err

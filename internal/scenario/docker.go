@@ -70,7 +70,7 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 	if err := r.findFront(ctx, &p); err != nil {
 		return nil, err
 	}
-	wait := engine.WaitStep{Endpoint: behind(r.Spec), Container: want.Name, After: []host.Ref{p.Runs}}
+	wait := replicaWait(r.Spec, 1)
 	own, err := image.Executable()
 	if err != nil {
 		return nil, err
@@ -82,11 +82,13 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 	p.Runtime = join(
 		[]step.Step{
 			c.step,
-			engine.ContainerStep{Want: want, RestartIf: append(restartFiles(r.Dir, r.Spec.Image != "" && r.Spec.EndpointTLS()), mounted(r.Dir, r.Spec)...)},
+			engine.ContainerStep{Want: want, RestartIf: append(restartFiles(r.Dir, r.Spec.Image != "" && r.Spec.EndpointTLS()), mounted(r.Dir, socketDir(r.Spec))...)},
 		},
 		renewing, // while the container gets ready
 	)
-	if r.Spec.ProxyOnHost() || r.Spec.Socket() || !r.Spec.Proxied() {
+	if r.Spec.Count() > 1 {
+		p.Runtime = join([]step.Step{c.step}, rolled(r, want), renewing)
+	} else if r.Spec.ProxyOnHost() || r.Spec.Socket() || !r.Spec.Proxied() {
 		p.Runtime = append(p.Runtime, wait) // else only its proxy can tell
 	}
 	if network := want.Network; network != "" {
@@ -97,17 +99,25 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 		made := engine.Volume{Name: volume, Registry: r.Spec.Name, Dir: string(r.Dir), UID: p.UID, GID: p.GID}
 		p.Runtime = append([]step.Step{engine.VolumeStep{Want: made}}, p.Runtime...)
 	}
-	s := newDockerSite(docker, r.Dir, want.Name, engine.Images{Exe: c.exe, Info: c.info, Progress: r.Progress}, engine.Binary{Source: own, Link: true})
+	s := newDockerSite(docker, r.Dir, r.Spec, engine.Images{Exe: c.exe, Info: c.info, Progress: r.Progress}, engine.Binary{Source: own, Link: true})
 	s.engine = docker.Endpoint()
-	s.place, s.image, s.wait = p, c.info.Ref, []step.Step{wait}
+	s.place, s.image = p, c.info.Ref
 	s.preflight = func(ctx context.Context) error {
+		if err := r.redisPreflight(ctx, p); err != nil {
+			return err
+		}
 		if err := r.proxyPreflight(ctx, p); err != nil || len(p.Withdrawn) > 0 {
 			return err
 		}
 		if r.Spec.Proxied() && !r.Spec.ProxyOnHost() && !r.moves(ctx) {
 			return docker.CheckPorts(ctx, proxyContainer(r.Spec, p))
 		}
-		return docker.CheckPorts(ctx, want)
+		for n := 1; n <= r.Spec.Count(); n++ {
+			if err := docker.CheckPorts(ctx, replica(r.Spec, want, n)); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	return s, nil
 }
@@ -123,13 +133,13 @@ func openDocker(ctx context.Context, r *Registry) (*engine.Docker, error) {
 }
 
 // newDockerSite is what destroy needs too: the engine, and what runs in it.
-func newDockerSite(docker *engine.Docker, dir statedir.Dir, name string, images engine.Images, own engine.Binary) *site {
+func newDockerSite(docker *engine.Docker, dir statedir.Dir, s spec.Spec, images engine.Images, own engine.Binary) *site {
 	handlers := docker.Handlers(string(dir), images)
 	handlers[engine.KindBinary] = own
 	return &site{
 		host:    host.NewLocal(withOurs(handlers)),
-		runtime: containerRuntime{docker, string(dir), name},
-		runs:    host.Ref{Kind: engine.KindContainer, Path: name},
+		runtime: newRuntime(docker, dir, s),
+		runs:    replicaRef(s, 1),
 		isRunning: func(f host.Fact) bool {
 			var c struct{ Running bool }
 			return json.Unmarshal(f.Data, &c) == nil && c.Running

@@ -32,6 +32,7 @@ func (r *Registry) Examine(ctx context.Context) []Finding {
 	e.settings(ctx)
 	e.journal()
 	e.service(ctx)
+	e.cluster(ctx)
 	e.certificate(ctx)
 	e.tokens(ctx)
 	e.clients()

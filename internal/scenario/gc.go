@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	embeddedregistry "github.com/regctl/regctl/embedded-registry"
 	"github.com/regctl/regctl/internal/engine"
@@ -82,9 +83,12 @@ func (r *Registry) Collect(ctx context.Context, untagged, stops bool) (found emb
 }
 
 func (r *Registry) runs(ctx context.Context) (bool, error) {
-	seen, err := r.site.host.Look(ctx, []host.Ref{r.site.runs})
-	now := seen[r.site.runs]
-	return now.Exists && now.Foreign == "" && r.site.isRunning(now), err
+	refs := append([]host.Ref{r.site.runs}, replicaRefs(r.Spec, Place{Runs: r.site.runs})...)
+	seen, err := r.site.host.Look(ctx, refs)
+	return slices.ContainsFunc(refs, func(ref host.Ref) bool {
+		now := seen[ref]
+		return now.Exists && now.Foreign == "" && r.site.isRunning(now)
+	}), err
 }
 
 // turn starts or stops the registry, as it is.

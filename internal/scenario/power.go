@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/regctl/regctl/internal/host"
+	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/statedir"
 	"github.com/regctl/regctl/internal/step"
 )
@@ -19,8 +20,14 @@ func (r *Registry) ConnectAside(ctx context.Context) error {
 // is. What does not run is not restarted.
 func (r *Registry) PlanPower(ctx context.Context, action host.Action) (step.Planned, error) {
 	steps := []step.Step{power{r.site.runs, r.site.want, action, r.site.isRunning}}
-	if action != host.Stop {
-		steps = append(steps, r.site.wait...)
+	if r.Spec.Runtime == spec.RuntimeDocker {
+		steps = nil
+		for n := 1; n <= r.Spec.Count(); n++ { // one at a time, so that the proxy always finds one
+			steps = append(steps, power{replicaRef(r.Spec, n), host.Fact{}, action, r.site.isRunning})
+			if action != host.Stop {
+				steps = append(steps, replicaWait(r.Spec, n))
+			}
+		}
 	}
 	return step.Plan(ctx, r.site.host, steps)
 }

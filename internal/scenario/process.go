@@ -57,6 +57,9 @@ func processSite(r *Registry, p Place) (*site, error) {
 			return !options.Systemd || json.Unmarshal(f.Data, &unit) == nil && unit.Active
 		},
 		preflight: func(ctx context.Context) error {
+			if err := r.redisPreflight(ctx, p); err != nil {
+				return err
+			}
 			if err := r.proxyPreflight(ctx, p); err != nil || r.Spec.Socket() || len(p.Withdrawn) > 0 {
 				return err
 			}

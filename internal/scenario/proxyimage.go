@@ -3,6 +3,7 @@ package scenario
 import (
 	"net/netip"
 	"path"
+	"strconv"
 
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/host"
@@ -28,8 +29,8 @@ func behindImage(s spec.Spec, p Place) []step.Step {
 		run = []step.Step{
 			engine.StockImage(s.Proxy.Image),
 			engine.ContainerStep{Want: proxyContainer(s, p)},
-			engine.ReloadStep{Container: proxyName(s), Check: nginxCommand("-t"), After: append(files, p.Runs)},
-			engine.WaitStep{Endpoint: ownEndpoint(s), Container: proxyName(s), After: append(files, p.Runs, proxyRef(s))},
+			engine.ReloadStep{Container: proxyName(s), Check: nginxCommand("-t"), After: append(files, replicaRefs(s, p)...)},
+			engine.WaitStep{Endpoint: ownEndpoint(s), Container: proxyName(s), After: append(append(files, replicaRefs(s, p)...), proxyRef(s))},
 		}
 	}
 	return join(
@@ -72,11 +73,21 @@ func proxyContainer(s spec.Spec, p Place) engine.Container {
 		want.Publish[0].IP = addr
 	}
 	if s.Socket() {
-		want.Mounts = append(want.Mounts, engine.Mount{Source: socketDir(s), Target: containerSocket})
+		for n := 1; n <= s.Count(); n++ {
+			want.Mounts = append(want.Mounts, engine.Mount{Source: replicaSocketDir(s, n), Target: socketInProxy(n)})
+		}
 	} else {
 		want.Network = networkName(s)
 	}
 	return want
+}
+
+// socketInProxy is where the proxy's container sees the nth registry's folder.
+func socketInProxy(n int) string {
+	if n == 1 {
+		return containerSocket
+	}
+	return containerSocket + "-" + strconv.Itoa(n)
 }
 
 func networkName(s spec.Spec) string { return "regctl-" + s.Name }
@@ -87,7 +98,10 @@ func siteOfImage(s spec.Spec, p Place) proxy.Site {
 	site.Listen = []string{"8443"}
 	site.Upstreams = []string{s.Name + ":5000"}
 	if s.Socket() {
-		site.Upstreams = []string{"unix:" + path.Join(containerSocket, socketName)}
+		site.Upstreams = nil
+		for n := 1; n <= s.Count(); n++ {
+			site.Upstreams = append(site.Upstreams, "unix:"+path.Join(socketInProxy(n), socketName))
+		}
 	}
 	if s.ProxyAsks() {
 		site.UsersFile = path.Join(imageFolder, "htpasswd")

@@ -151,13 +151,10 @@ func siteKind(s spec.Spec) host.Kind {
 func (p Place) front(s spec.Spec, use pair) proxy.Site {
 	site := proxy.Site{
 		Name: s.Name, Hosts: s.Hosts, Realm: s.Auth.RealmOrDefault(),
-		Listen: []string{strconv.Itoa(s.Port)}, Upstreams: []string{"unix:" + socketPath(s)},
+		Listen: []string{strconv.Itoa(s.Port)}, Upstreams: upstreams(s),
 	}
 	if s.Bind != "" {
 		site.Listen = []string{net.JoinHostPort(s.Bind, strconv.Itoa(s.Port))}
-	}
-	if !s.Socket() {
-		site.Upstreams = []string{behind(s).Addr}
 	}
 	if s.TLS.Mode != spec.TLSNone {
 		site.Cert, site.Key = use.crt, use.key

@@ -190,7 +190,7 @@ func answersThrough(s spec.Spec, p Place) []step.Step {
 	if p.Front == nil || len(p.Runtime) == 0 {
 		return nil
 	}
-	refs := append([]host.Ref{p.Runs}, frontSite{spec: s, place: p}.Reads()...)
+	refs := append(replicaRefs(s, p), frontSite{spec: s, place: p}.Reads()...)
 	return []step.Step{engine.WaitStep{Endpoint: ownEndpoint(s), Container: p.Runs.Path, After: refs}}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	embeddedregistry "github.com/regctl/regctl/embedded-registry"
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/step"
@@ -28,7 +29,11 @@ func socketSteps(s spec.Spec, p Place) []step.Step {
 	if !s.Socket() {
 		return nil
 	}
-	return []step.Step{socketFolder{socketDir(s), p.UID, ourSocketGID(p)}}
+	var steps []step.Step
+	for n := 1; n <= s.Count(); n++ {
+		steps = append(steps, socketFolder{replicaSocketDir(s, n), p.UID, ourSocketGID(p)})
+	}
+	return steps
 }
 
 func (f socketFolder) ref() host.Ref     { return host.Ref{Kind: kindSocketFolder, Path: f.path} }
@@ -108,8 +113,10 @@ func openTop(dir string) error {
 }
 
 func removeSocketFolder(dir string) error {
-	if err := os.Remove(filepath.Join(dir, socketName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, name := range []string{socketName, embeddedregistry.SharedName} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -69,7 +69,7 @@ func (r *Registry) awaitWrites(ctx context.Context, nonce string, readonly bool)
 	told := false
 	heard := time.Now()
 	for begun := time.Now(); ; {
-		now, err := behind(r.Spec).Writes(ctx, nonce)
+		now, err := r.writes(ctx, nonce, readonly)
 		switch {
 		case err != nil && (fault.Hint(err) != "" || time.Since(heard) > unanswered):
 			return err
@@ -93,4 +93,24 @@ func (r *Registry) awaitWrites(ctx context.Context, nonce string, readonly bool)
 		case <-tick.C:
 		}
 	}
+}
+
+// writes asks how the registry stands with requests that write. Each of several replicas
+// counts its own, and it is readonly as wanted only when all of them are.
+func (r *Registry) writes(ctx context.Context, nonce string, readonly bool) (all embeddedregistry.Writes, err error) {
+	if r.Spec.Count() == 1 {
+		return ownEndpoint(r.Spec).Writes(ctx, nonce)
+	}
+	all.Readonly = readonly
+	for n := 1; n <= r.Spec.Count(); n++ {
+		one, err := replicaEndpoint(r.Spec, n).Writes(ctx, nonce)
+		if err != nil {
+			return all, fmt.Errorf("%s: %w", replicaName(r.Spec, n), err)
+		}
+		all.UnderWay += one.UnderWay
+		if one.Readonly != readonly {
+			all.Readonly = one.Readonly
+		}
+	}
+	return all, nil
 }

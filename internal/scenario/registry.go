@@ -227,6 +227,9 @@ func (r *Registry) RenderConfig(s spec.Spec) ([]byte, error) {
 		place = dockerPlace(r.Dir, s)
 		place.Flavour = flavourOf(s.Image)
 	}
+	if place.RedisPassword, err = r.knownRedisPassword(s); err != nil {
+		return nil, err
+	}
 	secrets, err := r.secretsFor(s)
 	if err != nil {
 		return nil, err

@@ -37,6 +37,8 @@ type Place struct {
 	// Runtime are the steps that run the registry, in order: image, container,
 	// wait for an answer, or their likes for a process. Empty with --no-start.
 	Runtime []step.Step
+	// RedisPassword is that of the cache which replicas share.
+	RedisPassword string
 	// KeyPassphrase opens the operator's own key, where that has one.
 	KeyPassphrase secret.String
 	// Say, when set, is told what an ACME server is asked.
@@ -111,7 +113,7 @@ func configuration(s spec.Spec, p Place) []step.Step {
 	if asksLast(s, p) {
 		extra = nil
 	}
-	return join(accounts(s, p), tokens(s, p), mirrored(s, p), []step.Step{storageSecrets{spec: s, place: p}, config{spec: s, place: p}}, extra, []step.Step{
+	return join(accounts(s, p), tokens(s, p), mirrored(s, p), sharedCache(s, p), []step.Step{storageSecrets{spec: s, place: p}, config{spec: s, place: p}}, extra, []step.Step{
 		step.MakeLink{Path: p.Dir.Join("config.yml"), Target: "serve/config.yml"},
 	})
 }

@@ -45,6 +45,8 @@ func (r *Registry) withdrawn(p Place) []step.Step {
 			sites = append(sites, away{ref})
 		case r.forProxy(ref) && !wantedForProxy(r.Spec, p, ref):
 			rest = append(rest, away{ref})
+		case isSurplus(r.Spec, ref):
+			rest = append(rest, away{ref})
 		}
 	}
 	return join(sites, rest)
@@ -67,7 +69,7 @@ func (r *Registry) forProxy(ref host.Ref) bool {
 func wantedForProxy(s spec.Spec, p Place, ref host.Ref) bool {
 	switch {
 	case ref.Kind == kindSocketFolder:
-		return s.Socket()
+		return isSocketWanted(s, ref.Path)
 	case ref.Kind == kindChallengeFolder:
 		return acmeWebroot(s) != ""
 	case ref.Kind == engine.KindNetwork:

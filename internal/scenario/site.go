@@ -9,7 +9,6 @@ import (
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/statedir"
-	"github.com/regctl/regctl/internal/step"
 )
 
 // runtime is what the running registry can be asked.
@@ -29,10 +28,7 @@ type site struct {
 	runs      host.Ref  // the container, process or unit
 	want      host.Fact // what runs, as a restart must have it; not needed for a container
 	isRunning func(host.Fact) bool
-	// wait are the steps that wait for what was restarted; none where restarting
-	// waits by itself.
-	wait  []step.Step
-	image string // what the container runs; "" without one
+	image     string // what the container runs; "" without one
 	// engine is the address of the Docker Engine, for those who know no environment.
 	engine string
 	// preflight refuses what cannot succeed, such as a port that is taken.
@@ -61,7 +57,7 @@ func openRuntime(ctx context.Context, r *Registry) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDockerSite(docker, r.Dir, r.Spec.Name, engine.Images{}, engine.Binary{}), nil
+	return newDockerSite(docker, r.Dir, r.Spec, engine.Images{}, engine.Binary{}), nil
 }
 
 // withOurs adds the kinds of thing that every site knows. Those of the process
@@ -92,8 +88,8 @@ func (s *site) describe(op host.Op) string {
 
 // mounted are the folders that a container mounts: one made anew is seen by it
 // only when it starts again.
-func mounted(dir statedir.Dir, s spec.Spec) []host.Ref {
-	return []host.Ref{{Kind: kindSocketFolder, Path: socketDir(s)}, {Kind: host.Dir, Path: dir.Serve()}, {Kind: host.Dir, Path: dir.Data()}}
+func mounted(dir statedir.Dir, socket string) []host.Ref {
+	return []host.Ref{{Kind: kindSocketFolder, Path: socket}, {Kind: host.Dir, Path: dir.Serve()}, {Kind: host.Dir, Path: dir.Data()}}
 }
 
 // restartFiles are those that the registry reads only when it starts. It watches

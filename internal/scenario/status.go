@@ -35,6 +35,8 @@ type Status struct {
 	TLS           StatusTLS      `json:"tls"`
 	Auth          StatusAuth     `json:"auth"`
 	Proxy         *StatusProxy   `json:"proxy,omitempty"`
+	Replicas      int            `json:"replicas,omitempty"` // how many are to run, behind a proxy
+	Redis         string         `json:"redis,omitempty"`    // the cache that they share
 	Clients       []StatusClient `json:"clients"`
 	Reboot        string         `json:"reboot,omitempty"`  // what starts it after a reboot
 	Renewal       string         `json:"renewal,omitempty"` // what renews its certificate
@@ -119,7 +121,9 @@ func (r *Registry) Status(ctx context.Context) (Status, error) {
 		s.State = Stopped // what is wanted is written down, so it can be started
 	default:
 		s.State = Degraded
+		s.Healthy = r.Spec.Count() > 1 && r.answers(ctx)
 	}
+	r.describeCluster(ctx, &s)
 	return s, nil
 }
 

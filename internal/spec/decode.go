@@ -12,7 +12,7 @@ import (
 // distributionKeys are the sections of distribution's own config.yml, which
 // people put where ours are.
 var distributionKeys = []string{
-	"log", "loglevel", "middleware", "http", "notifications", "redis", "health", "catalog", "validation", "policy",
+	"log", "loglevel", "middleware", "http", "notifications", "health", "catalog", "validation", "policy",
 }
 
 // structure fills a struct from a mapping, key by key.
@@ -120,6 +120,9 @@ func unknownHint(key, path string, known []string) string {
 	if path == "proxy" && slices.Contains([]string{"remoteurl", "username", "password", "ttl", "exec"}, key) {
 		return "proxy is the web server in front; what distribution calls so goes under config: config.proxy." + key
 	}
+	if path == "redis" && slices.Contains([]string{"addr", "addrs", "username", "password", "db", "tls", "pool"}, key) {
+		return "redis is url, passwordFile and ca; distribution's own keys go under config: config.redis." + key
+	}
 	if best, near := nearest(key, known); near {
 		return "did you mean " + join(path, best) + "?"
 	}
@@ -134,7 +137,7 @@ func unknownHint(key, path string, known []string) string {
 	if path == "auth" && (key == "silly" || key == AuthHtpasswd) {
 		return "write auth: {mode: htpasswd}; distribution's own keys go under config: config.auth." + key
 	}
-	for _, section := range []string{"", "tls", "auth", "proxy", "storage", "mirror"} {
+	for _, section := range []string{"", "tls", "auth", "proxy", "redis", "storage", "mirror"} {
 		if _, ok := sectionFields(section).index[key]; ok && section != path {
 			return "did you mean " + join(section, key) + "?"
 		}
@@ -170,6 +173,8 @@ func sectionFields(section string) fields {
 		return fieldsOf(reflect.TypeFor[Auth]())
 	case "proxy":
 		return fieldsOf(reflect.TypeFor[Proxy]())
+	case "redis":
+		return fieldsOf(reflect.TypeFor[Redis]())
 	case "storage":
 		return fieldsOf(reflect.TypeFor[Storage]())
 	case "mirror":
@@ -190,6 +195,8 @@ func example(path string) string {
 		return "auth: {mode: htpasswd}"
 	case "proxy":
 		return "proxy: {kind: nginx}"
+	case "redis":
+		return "redis: {url: redis://cache.example.com:6379}"
 	case "auth.rules":
 		return `- {who: [alice], repositories: ["team/**"], actions: [pull, push]}`
 	case "mirror":

@@ -41,6 +41,7 @@ func flagOf(key string) string {
 		"tls.eabKid": "eab-kid", "tls.eabHmacFile": "eab-hmac-file", "tls.skipPreflight": "skip-preflight",
 		"auth.mode": "auth", "auth.realm": "realm", "auth.allowPlaintext": "allow-plaintext-auth",
 		"proxy.kind": "proxy", "proxy.image": "proxy-image", "proxy.authAt": "auth-at",
+		"redis.url": "redis", "redis.passwordFile": "redis-password-file", "redis.ca": "redis-ca",
 		"auth.tokenServer": "token-server", "auth.tokenRealm": "token-realm", "auth.tokenService": "token-service",
 		"auth.tokenIssuer": "token-issuer", "auth.tokenRootCA": "token-root-ca", "auth.tokenJWKS": "token-jwks",
 		"mirror.of": "mirror-of", "mirror.username": "mirror-username", "mirror.passwordFile": "mirror-password-file",

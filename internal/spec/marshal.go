@@ -31,6 +31,7 @@ func Marshal(s Spec) ([]byte, error) {
 	w.tls(s.TLS)
 	w.auth(s.Auth)
 	w.proxy(s.Proxy)
+	w.cluster(s)
 	w.line("\nstorage:")
 	w.key("  driver", s.Storage.Driver, "filesystem, s3, azure, gcs, oss, swift, or inmemory for tests")
 	if s.Storage.Driver == StorageFilesystem {

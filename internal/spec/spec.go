@@ -13,8 +13,11 @@ type Spec struct {
 	TLS     TLS      `yaml:"tls"`
 	Auth    Auth     `yaml:"auth"`
 	Proxy   Proxy    `yaml:"proxy,omitempty"`
-	Storage Storage  `yaml:"storage"`
-	Mirror  Mirror   `yaml:"mirror,omitempty"`
+	// Replicas is how many registries run side by side behind the proxy; 0 is 1.
+	Replicas int     `yaml:"replicas,omitempty"`
+	Redis    Redis   `yaml:"redis,omitempty"`
+	Storage  Storage `yaml:"storage"`
+	Mirror   Mirror  `yaml:"mirror,omitempty"`
 	// Runtime is docker or process; never auto: that is resolved once, by init.
 	Runtime     string   `yaml:"runtime"`
 	Image       string   `yaml:"image,omitempty"`       // a stock registry image instead of the embedded one
