@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -39,7 +40,7 @@ func (r Redis) Server() RedisServer {
 func (r Redis) server() (server RedisServer, problem error) {
 	u, err := url.Parse(r.URL)
 	if err != nil {
-		return server, err.(*url.Error).Err
+		return server, errors.New("it is no URL") // what url says of it may hold a password
 	}
 	if u.Scheme != "redis" && u.Scheme != "rediss" || u.Hostname() == "" || u.RawQuery+u.Fragment != "" {
 		return server, fmt.Errorf("%q is not of the form redis://HOST:PORT/DB", u.Redacted())
