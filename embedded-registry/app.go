@@ -31,6 +31,13 @@ type apps struct {
 	ctx           context.Context //nolint:containedctx // apps are made later too
 }
 
+// serving is what answers requests: the app, or a mirror with two of them.
+type serving interface {
+	http.Handler
+	renew() error
+	Shutdown() error
+}
+
 // newApps makes the first app. Apps outlive ctx, so that requests can finish;
 // Shutdown ends them.
 func newApps(ctx context.Context, config *configuration.Configuration) (*apps, error) {

@@ -21,6 +21,8 @@ import (
 type CollectOptions struct {
 	// ConfigPath is distribution's config.yml, which says where the images are.
 	ConfigPath string
+	// Rewrite is that of Options.
+	Rewrite func(path string) string
 	// Data is the folder with the images, if not "": ConfigPath is not looked at then.
 	Data string
 	// Untagged has manifests removed too that no tag and no other manifest leads to.
@@ -70,7 +72,7 @@ func (o CollectOptions) storage() (kind string, parameters configuration.Paramet
 	if o.Data != "" {
 		return "filesystem", configuration.Parameters{"rootdirectory": o.Data}, nil
 	}
-	config, _, err := load(Options{ConfigPath: o.ConfigPath})
+	config, _, err := load(Options{ConfigPath: o.ConfigPath, Rewrite: o.Rewrite})
 	if err != nil {
 		return "", nil, err
 	}

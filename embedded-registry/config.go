@@ -30,7 +30,7 @@ func Check(configYAML []byte) error {
 
 func check(config *configuration.Configuration) error {
 	for _, c := range []func(*configuration.Configuration) error{
-		checkKeys, checkLog, checkHTTP, checkStorage, checkAuth, checkMiddleware,
+		checkKeys, checkLog, checkHTTP, checkStorage, checkAuth, checkMiddleware, checkProxy,
 	} {
 		if err := c(config); err != nil {
 			return err

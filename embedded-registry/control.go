@@ -18,6 +18,7 @@ import (
 // lookEvery is the longest that a change in ctl/ goes unseen.
 const lookEvery = 250 * time.Millisecond
 
+// How a registry is had to refuse writes, and asked about it.
 const (
 	// ReadonlyName is the file in ctl/ that has a registry refuse writes. What is in it
 	// matters to those who ask at ReadonlyPath: a Readonly.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ type extra struct {
 	// Auth lets in the users in the file htpasswd beside config.yml alone; nil asks
 	// nobody. A registry that runs sees it change.
 	Auth *extraAuth
+	// MirrorCA is a file beside config.yml: the CA that vouches for a mirror's upstream.
+	MirrorCA string
 }
 
 // extraAuth is the section auth.
@@ -89,12 +92,16 @@ func parseExtra(data []byte) (e extra, err error) {
 			if err := value.Decode(&e.HTTP2); err != nil || value.Tag != "!!bool" {
 				return e, fault.Usage("", "%d: http2: want true or false, not %q", value.Line, value.Value)
 			}
+		case "mirrorCA":
+			if value.Decode(&e.MirrorCA) != nil || e.MirrorCA != filepath.Base(e.MirrorCA) {
+				return e, fault.Usage("", "%d: mirrorCA: want the name of a file beside this one", value.Line)
+			}
 		case "auth":
 			if e.Auth, err = parseAuth(value); err != nil {
 				return e, err
 			}
 		default:
-			return e, fault.Usage("remove it; the keys are http2 and auth", "%d: unknown key %q", key.Line, key.Value)
+			return e, fault.Usage("remove it; the keys are http2, auth and mirrorCA", "%d: unknown key %q", key.Line, key.Value)
 		}
 	}
 	return e, nil

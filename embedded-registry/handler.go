@@ -19,11 +19,12 @@ import (
 
 // newHandler puts around the app what NewRegistry would: a 200 for "/", health,
 // panics and the access log. None of it wraps the ResponseWriter but the access log.
-func newHandler(app *apps, gate *gate, ctl string, log io.Writer) (http.Handler, error) {
+// inner is the app, or what stands before it.
+func newHandler(app *apps, inner serving, gate *gate, ctl string, log io.Writer) (http.Handler, error) {
 	config := app.Config
-	var uploads http.Handler = app
+	var uploads http.Handler = inner
 	if !IsRemote(config.Storage.Type()) {
-		uploads = wideUploads(app)
+		uploads = wideUploads(inner)
 	}
 	h := alive(gate.guard(batched(uploads)))
 	if ctl != "" {
@@ -31,7 +32,7 @@ func newHandler(app *apps, gate *gate, ctl string, log io.Writer) (http.Handler,
 		if err != nil {
 			return nil, err
 		}
-		h = newControl(ctl, app.renew).guard(canary.serve(h))
+		h = newControl(ctl, inner.renew).guard(canary.serve(h))
 	}
 	h = gate.givesTokens(h)
 	h, err := withHealth(app.App, h)

@@ -128,26 +128,33 @@ var errBadToken = errors.New("no token of ours, or not good any more")
 // read checks a token by itself: who signed it, by what algorithm, for whom and when.
 // Whether its user is still one is for the caller. known are tokens whose signature
 // was right.
-func (i *issuer) read(raw string, known *cache, now time.Time) (claims, error) {
-	var c claims
-	token, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.ES256})
-	if err != nil || len(token.Headers) != 1 || token.Headers[0].KeyID != i.id {
-		return c, errBadToken
-	}
+func (i *issuer) read(raw string, known *cache, now time.Time) (*claims, error) {
 	seen := known.key("token", i.id, raw)
-	if known.has(seen) {
-		err = token.UnsafeClaimsWithoutVerification(&c)
-	} else if err = token.Claims(&i.key.PublicKey, &c); err == nil {
-		known.add(seen)
-	}
-	if err != nil || c.Expiry == nil || c.NotBefore == nil {
-		return c, errBadToken
+	c := known.token(seen)
+	if c == nil {
+		if c = i.verified(raw); c == nil {
+			return nil, errBadToken
+		}
+		known.addToken(seen, c)
 	}
 	expected := jwt.Expected{Issuer: i.name, AnyAudience: jwt.Audience{i.service}, Time: now}
-	if err := c.ValidateWithLeeway(expected, clockSkew); err != nil {
-		return c, errBadToken
+	if c.Expiry == nil || c.NotBefore == nil || c.ValidateWithLeeway(expected, clockSkew) != nil {
+		return nil, errBadToken
 	}
 	return c, nil
+}
+
+// verified is what a token says, if our key signed it.
+func (i *issuer) verified(raw string) *claims {
+	token, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.ES256})
+	if err != nil || len(token.Headers) != 1 || token.Headers[0].KeyID != i.id {
+		return nil
+	}
+	c := new(claims)
+	if err := token.Claims(&i.key.PublicKey, c); err != nil {
+		return nil
+	}
+	return c
 }
 
 // covers reports whether a token names all that is wanted.

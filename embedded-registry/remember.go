@@ -35,6 +35,7 @@ type cache struct {
 type entry struct {
 	credential credential
 	until      time.Time
+	claims     *claims // of a token
 }
 
 func newCache() *cache {
@@ -57,30 +58,43 @@ func (c *cache) key(parts ...string) (sum credential) {
 }
 
 // has also counts as a use.
-func (c *cache) has(k credential) bool {
+func (c *cache) has(k credential) bool { return c.find(k) != nil }
+
+// token is what a token said whose signature was right, nil if it is not known. It is
+// not to be changed.
+func (c *cache) token(k credential) *claims {
+	if e := c.find(k); e != nil {
+		return e.claims
+	}
+	return nil
+}
+
+func (c *cache) find(k credential) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := c.known[k]
 	if at == nil {
-		return false
+		return nil
 	}
 	now, e := c.now(), at.Value.(*entry)
 	if now.After(e.until) {
 		c.drop(at)
-		return false
+		return nil
 	}
 	e.until = now.Add(rememberFor)
 	c.order.MoveToFront(at)
-	return true
+	return e
 }
 
-func (c *cache) add(k credential) {
+func (c *cache) add(k credential) { c.addToken(k, nil) }
+
+func (c *cache) addToken(k credential, said *claims) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if at := c.known[k]; at != nil {
 		c.drop(at)
 	}
-	c.known[k] = c.order.PushFront(&entry{k, c.now().Add(rememberFor)})
+	c.known[k] = c.order.PushFront(&entry{k, c.now().Add(rememberFor), said})
 	if c.order.Len() > rememberMost {
 		c.drop(c.order.Back())
 	}

@@ -6,10 +6,10 @@
 // health) is done here; keys.go says key by key who honours it, and a key that
 // nobody here honours is refused by name.
 //
-// Four things belong to the process and not to one Serve: distribution logs to
+// Five things belong to the process and not to one Serve: distribution logs to
 // logrus' standard logger, which Serve sets up from log.* (the last Serve wins; when
 // any of them returns, output is stderr again); GOGC, see tuneGC; GOMAXPROCS, see
-// bcryptSlots; and the two middlewares that quiet.go and disk.go register. Serve may
+// bcryptSlots; whom http.DefaultTransport trusts, see trustUpstream; and the two middlewares that quiet.go and disk.go register. Serve may
 // run again, or twice at once. Neither the REGISTRY_* variables nor OTEL_* nor
 // systemd's LISTEN_FDS change anything.
 package embeddedregistry
@@ -80,18 +80,27 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	app, err := newApps(ctx, config)
+	if extra.MirrorCA != "" {
+		if err := trustUpstream(filepath.Join(filepath.Dir(o.ConfigPath), extra.MirrorCA)); err != nil {
+			return err
+		}
+	}
+	mirror, app, err := newMirror(ctx, config)
 	if err != nil {
 		return err
 	}
-	handler, err := newHandler(app, newGate(accounts, config), ctlOf(o.ConfigPath), logOut)
+	inner := serving(app)
+	if mirror != nil {
+		inner = mirror
+	}
+	handler, err := newHandler(app, inner, newGate(accounts, config), ctlOf(o.ConfigPath), logOut)
 	if err != nil {
-		return errors.Join(err, app.Shutdown())
+		return errors.Join(err, inner.Shutdown())
 	}
 	ln := o.Listener
 	if ln == nil {
 		if ln, err = listen(ctx, config.HTTP.Net, config.HTTP.Addr); err != nil {
-			return errors.Join(err, app.Shutdown())
+			return errors.Join(err, inner.Shutdown())
 		}
 		noteShared(config)
 	}
@@ -105,7 +114,7 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	err = run(ctx, server, ln, drainTimeout(config), o.Ready)
 	// App.Shutdown does not wait for requests, so it comes after the drain.
-	return errors.Join(err, app.Shutdown())
+	return errors.Join(err, inner.Shutdown())
 }
 
 // run serves ln until ctx is done or serving fails, and drains.

@@ -226,3 +226,37 @@ func TestPublicCAWithClients(t *testing.T) {
 	f.over(t, 0, "untrust-clients", "--all")
 	f.must(t, "destroy", "--yes")
 }
+
+// TestKilledCAChange kills apply at random moments of changes between a CA of the
+// operator's, our own, and one that the host's system trusts; the same command again
+// finishes, and at no moment is the host left behind.
+func TestKilledCAChange(t *testing.T) {
+	own, bought := newBrought(t), newBrought(t)
+	f := newFleetRun(t, testfleet.Hosts(1, testfleet.Docker), "--tls", "files", "--cert", own.cert, "--key", own.key, "--ca-cert", own.ca)
+	f.dockerOnly()
+	hosts, placed := f.fleet.Hosts(), "/etc/docker/certs.d/"+f.address()+"/ca.crt"
+	trustsPublicly(t, hosts[0], "bought", read(t, bought.ca))
+	hosts[0].Run("service docker restart")
+	f.over(t, 0, "trust-clients", "--hosts", "h0").all(t, 1, "changed", "docker pull")
+	modes := []string{"  mode: selfsigned\n", bought.public(), own.own()}
+	f.tls(t, modes[0])
+	start := time.Now()
+	f.must(t, "apply")
+	whole := time.Since(start)
+	for i := range 2 * len(modes) {
+		to := modes[(i+1)%len(modes)]
+		f.tls(t, to)
+		moment := f.killedAt(t, whole, "apply")
+		if err := f.pushFrom(hosts[0], "between"); err != nil {
+			t.Errorf("killed after %v: %v", moment, err)
+		}
+		f.must(t, "apply")
+		f.noHalfFile(t)
+		f.holds(t, hosts, placed, to != bought.public())
+		if t.Failed() {
+			t.Fatalf("to\n%skilled after %v of %v", to, moment, whole)
+		}
+	}
+	f.over(t, 0, "untrust-clients", "--all")
+	f.must(t, "destroy", "--yes")
+}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/regctl/regctl/internal/testenv"
 	"github.com/regctl/regctl/internal/testpebble"
@@ -69,6 +70,10 @@ func TestLetsEncryptInTrouble(t *testing.T) {
 		{status(500, "oops"), "HTTP 500"},
 		{garbage, "not JSON"},
 		{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "does not answer"},
+		{func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Date", time.Now().AddDate(1, 0, 0).UTC().Format(http.TimeFormat))
+			_, _ = io.WriteString(w, `{"newAccount": "https://a.test/a", "newOrder": "https://a.test/o", "newNonce": "https://a.test/n"}`)
+		}, "this machine's clock says"},
 	} {
 		answer.Store(&c.handler)
 		a.refuses(t, c.text, "cert", "renew", "--force")
@@ -82,6 +87,34 @@ func TestLetsEncryptInTrouble(t *testing.T) {
 		}
 		if out := a.must(t, "status"); !strings.Contains(out, "the last attempt to renew the certificate") || !strings.Contains(out, c.text) {
 			t.Errorf("status does not tell:\n%s", out)
+		}
+	}
+}
+
+// TestLetsEncryptElsewhere has the CA look for the answer where the name leads, which is
+// somebody else's: a line and a hint, and files and service as they were.
+func TestLetsEncryptElsewhere(t *testing.T) {
+	ca := testpebble.New(t, testpebble.Options{ReuseAuthz: -1})
+	a := newACME(t, newRun(t, build(t), "acme-elsewhere"), ca, "--runtime", "process")
+	a.args = append(a.args, a.http01()...)
+	a.must(t, a.args...)
+	leaf, life, before := a.leaf(t), a.life(t), a.hashes(t)
+	const there = "127.0.0.3"
+	elsewhere, err := net.Listen("tcp", net.JoinHostPort(there, strconv.Itoa(ca.HTTPPort)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := &http.Server{Handler: http.NotFoundHandler()}
+	go func() { _ = other.Serve(elsewhere) }()
+	t.Cleanup(func() { _ = other.Close() })
+	ca.SetAddress("registry.test", there)
+	a.refuses(t, "registry.test", "cert", "renew", "--force")
+	if now := a.leaf(t); now.SerialNumber.Cmp(leaf.SerialNumber) != 0 || a.life(t) != life {
+		t.Error("what is served changed")
+	}
+	for path, was := range a.hashes(t) {
+		if before[path] != was {
+			t.Errorf("%s changed", path)
 		}
 	}
 }

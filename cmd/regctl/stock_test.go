@@ -8,6 +8,7 @@ import (
 
 	"github.com/regctl/regctl/internal/engine/enginetest"
 	"github.com/regctl/regctl/internal/testenv"
+	"github.com/regctl/regctl/internal/testfleet"
 )
 
 // TestStockImage runs distribution's own images, version 2 and 3, by --image.
@@ -130,4 +131,38 @@ func (r *run) edit(t *testing.T, text string) {
 	if err := os.WriteFile(path, append(read(t, path), text...), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestRotateStockImage has hosts come to another CA of a stock registry, which loads its
+// certificate when it starts: it is restarted, after that is said. So does apply, for a
+// name that the CA may not sign for.
+func TestRotateStockImage(t *testing.T) {
+	testenv.Need(t, "docker")
+	image := enginetest.Name(t, "") + ":3"
+	enginetest.Registry3(t, "", image)
+	f := newFleetRun(t, testfleet.Hosts(1, testfleet.Docker), "--runtime", "docker", "--image", image)
+	hosts := f.fleet.Hosts()
+	placed := "/etc/docker/certs.d/" + f.address() + "/ca.crt"
+	f.over(t, 0, "trust-clients", "--store", "docker", "--hosts", "h0").all(t, 1, "changed", "curl")
+	yaml := filepath.Join(f.dir, "regctl.yaml")
+	for _, args := range [][]string{{"cert", "rotate-ca", "--yes"}, {"apply"}} {
+		before, was := f.started(t, ""), f.ca(t)
+		if args[0] == "apply" {
+			write(t, yaml, strings.Replace(string(read(t, yaml)), "- "+testfleet.RegistryName, "- "+testfleet.RegistryName+"\n  - other.example", 1))
+		}
+		said := f.must(t, args...)
+		first, second := strings.Index(said, image+" loads its certificate when it starts: it is restarted"), strings.Index(said, "restarting container")
+		if first < 0 || second < first {
+			t.Errorf("%v does not say first that it restarts:\n%s", args, said)
+		}
+		if after := f.started(t, ""); before.id != after.id || before.at == after.at {
+			t.Errorf("%v turned %v into %v, want the same container started again", args, before, after)
+		}
+		if f.ca(t) == was {
+			t.Errorf("%v: the CA is as it was", args)
+		}
+		f.holds(t, hosts, placed, true)
+	}
+	f.over(t, 0, "untrust-clients", "--all")
+	f.must(t, "destroy", "--yes")
 }

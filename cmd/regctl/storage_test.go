@@ -36,7 +36,7 @@ func TestStorage(t *testing.T) {
 		},
 		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"appendto": appendTo, "freeport": freePort, "gone": gone, "listing": listing, "oneerror": oneError, "pull": pullBack,
+			"appendto": appendTo, "freeport": freePort, "gone": gone, "listing": listing, "oneerror": oneError, "overtag": overtag, "pull": pullBack,
 			"push": pushTo, "pushpull": pushPull, "status": exitStatus,
 		},
 	})

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/regctl/regctl/internal/engine/enginetest"
+	"github.com/regctl/regctl/internal/proxy"
+	"github.com/regctl/regctl/internal/proxy/proxytest"
 	"github.com/regctl/regctl/internal/testenv"
 	"github.com/regctl/regctl/internal/testissuer"
 )
@@ -98,6 +100,38 @@ func TestOwnTokens(t *testing.T) {
 	})
 }
 
+// TestTokensBehindProxy has the docker of another machine, which trusts nobody but by
+// the CA, get its tokens through nginx and Apache: it must be sent to https.
+func TestTokensBehindProxy(t *testing.T) {
+	testenv.Need(t, "root", "docker", "dockerd")
+	bin := build(t)
+	client := enginetest.DockerdWithEtc(t, "registry.test")
+	for _, kind := range []proxy.Kind{proxy.Nginx, proxy.Apache} {
+		t.Run(string(kind), func(t *testing.T) {
+			server := proxytest.Start(t, kind)
+			p := &proxiedRun{run: newRun(t, bin, "pxtokens"), kind: string(kind), client: client, server: server}
+			p.told(t, firstPhrase, "init", "--proxy", p.kind, "--host", "registry.test", "--port", p.port, "--runtime", "process",
+				"--auth", "token", "--token-server", "builtin", "--user", "alice", "--password-stdin")
+			p.told(t, secondPhrase, "user", "add", "bob", "--password-stdin")
+			p.rules(t, "    - {who: [alice], repositories: [team/*], actions: [push]}\n    - {who: [bob], repositories: [team/*], actions: [pull]}\n")
+			p.must(t, "apply")
+			p.trusted(t)
+			alice, bob := p.docker(t).in("team/app"), p.docker(t).in("team/app")
+			alice.denied(t, "alice before her login", "authentication required")
+			if err := alice.login("alice", firstPhrase); err != nil {
+				t.Error(err)
+			}
+			if err := bob.login("bob", secondPhrase); err != nil {
+				t.Error(err)
+			}
+			alice.pushes(t, "alice, logged in")
+			bob.denied(t, "bob", "denied")
+			alice.in("other/app").denied(t, "alice elsewhere", "denied")
+			p.must(t, "destroy", "--yes")
+		})
+	}
+}
+
 // TestOthersTokens sends clients to a token server of somebody else's: ours with its
 // key set, and a stock image with the certificate of its CA.
 func TestOthersTokens(t *testing.T) {
@@ -134,6 +168,24 @@ func TestOthersTokens(t *testing.T) {
 				"--auth", "token", "--token-realm", i.URL, "--token-service", "registry.test", "--token-issuer", "them")
 			r.refusesIssuer(t, i, base)
 			r.must(t, base...)
+			runtime := map[bool]string{true: "docker", false: "process"}[i.Chain]
+			before := r.identity(t, runtime)
+			if err := os.WriteFile(file, []byte("no keys"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if code, said := r.fails(t, "apply"); code != 2 || !strings.Contains(said, file) {
+				t.Errorf("damaged keys: exit status %d\n%s", code, said)
+			}
+			if now := r.identity(t, runtime); now != before {
+				t.Errorf("%s became %s by keys that are damaged", before, now)
+			}
+			if err := os.WriteFile(file, append(keys, '\n'), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r.must(t, "apply")
+			if now := r.identity(t, runtime); now == before {
+				t.Error("the registry did not take over changed keys")
+			}
 			r.issued(t, i)
 		})
 	}

@@ -82,6 +82,7 @@ func (s *session) explainKnown(err error) error {
 	var dns *net.DNSError
 	var strange odd
 	var network *net.OpError
+	var slow net.Error // also a handshake that is not answered
 	switch {
 	case errors.As(err, &verification):
 		return s.explainTLS(verification)
@@ -93,7 +94,7 @@ func (s *session) explainKnown(err error) error {
 		return fault.Fail("check that --acme-server is an ACME directory; if it is, try again later", "%s: %w", s.about(err), strange)
 	case errors.As(err, &dns):
 		return fault.Fail("check --acme-server and this machine's DNS", "%s: %w", s.host(), dns)
-	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.As(err, &network), errors.As(err, &slow) && slow.Timeout(), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fault.Fail("look whether this machine reaches it: curl -v "+s.o.directory(), "%s does not answer: %w", s.host(), cause(err))
 	}
 	return nil

@@ -3,6 +3,8 @@ package acme
 import (
 	"errors"
 	"fmt"
+	"net/url"
+	"os"
 	"testing"
 
 	legoacme "github.com/go-acme/lego/v4/acme"
@@ -64,6 +66,9 @@ func TestCompoundProblem(t *testing.T) {
 	if got := s.explain(ours); !errors.Is(got, ours) || fault.Hint(got) != "do it" {
 		t.Error(got)
 	}
+	// A handshake that gets no answer times out as this does.
+	mute := &url.Error{Op: "Get", URL: "https://ca.test/dir", Err: os.ErrDeadlineExceeded}
+	want(t, s.explain(mute), false, "ca.test does not answer: i/o timeout", "curl -v")
 	want(t, s.explain(errors.New("order: unknown")), false, "ca.test does not talk as an ACME server: order: unknown", "--acme-server")
 	want(t, s.explain(silentFor{"the certificate", orderTime}), false, "ca.test: waited 3m0s for the certificate", "few minutes")
 }

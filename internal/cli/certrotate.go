@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/regctl/regctl/internal/statedir"
+	"github.com/regctl/regctl/internal/step"
 )
 
 type rotateFlags struct {
@@ -120,9 +121,7 @@ func (x *rotation) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if x.r.Restarts(planned) {
-			x.app.ui.Say("%s loads its certificate when it starts: it is restarted, and is away for a moment", x.r.Spec.Image)
-		}
+		x.sayRestart(planned)
 		if err := x.r.SwitchCA(ctx, planned, x.skipped); err != nil {
 			return err
 		}
@@ -136,4 +135,11 @@ func (x *rotation) run(ctx context.Context) error {
 		return err
 	}
 	return x.r.DropCA(ctx)
+}
+
+// sayRestart says first that a stock image is restarted for another certificate.
+func (x *rotation) sayRestart(planned step.Planned) {
+	if x.r.Spec.Image != "" && x.r.Restarts(planned) {
+		x.app.ui.Say("%s loads its certificate when it starts: it is restarted, and is away for a moment", x.r.Spec.Image)
+	}
 }

@@ -53,6 +53,10 @@ func (a *app) importConfig(cmd *cobra.Command, file string, dryRun, force bool) 
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
+	driver, secrets := distconfig.MoveStorage(&want)
+	if len(secrets) > 0 {
+		r.SetStorageSecrets(secrets)
+	}
 	if err := complete(ctx, &want, r); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
@@ -62,6 +66,9 @@ func (a *app) importConfig(cmd *cobra.Command, file string, dryRun, force bool) 
 	}
 	for _, m := range moved {
 		a.ui.Say("%s:%s", file, m)
+	}
+	if driver != "" {
+		a.ui.Say("%s: storage.%s is now storage.options, its secrets (%d) in %s", file, driver, len(secrets), r.Dir.Join("secrets", "storage"))
 	}
 	var users []byte
 	if want.Auth.HasUsers() {

@@ -72,6 +72,9 @@ func (x *rotation) cross(ctx context.Context, o applyOptions) error {
 	case planned.Empty():
 		err = x.r.Await(ctx)
 	default:
+		if crosses && !x.r.Turns() {
+			x.sayRestart(planned)
+		}
 		err = x.r.Apply(ctx, planned, o.retain)
 	}
 	if err != nil || x.r.Followed() {

@@ -63,6 +63,15 @@ func (a *app) runInit(cmd *cobra.Command, o *initOptions) error {
 			a.ui.Warn("%s", w)
 		}
 	}
+	if !o.warned && !r.Exists() {
+		warning, err := r.AskUpstream(ctx)
+		if err != nil {
+			return err
+		}
+		if warning != "" {
+			a.ui.Warn("%s", warning)
+		}
+	}
 	o.warned = true
 	o.user.dryRun = o.dryRun
 	if err := o.user.settle(ctx, a, r); err != nil {
@@ -119,7 +128,8 @@ func (o *initOptions) settle(cmd *cobra.Command, r *scenario.Registry) error {
 	if err := o.storage.settle(r); err != nil {
 		return err
 	}
-	return readable(want.TLS.Cert, want.TLS.Key, want.TLS.CACert, want.TLS.ACMECA, want.TLS.DNSCredentialsFile, want.TLS.EABHMACFile, want.Redis.PasswordFile, want.Redis.CA, want.Auth.TokenRootCA, want.Auth.TokenJWKS, want.LinuxBinary)
+	return readable(want.TLS.Cert, want.TLS.Key, want.TLS.CACert, want.TLS.ACMECA, want.TLS.DNSCredentialsFile, want.TLS.EABHMACFile,
+		want.Redis.PasswordFile, want.Redis.CA, want.Auth.TokenRootCA, want.Auth.TokenJWKS, want.Mirror.PasswordFile, want.Mirror.CACert, want.LinuxBinary)
 }
 
 // initResult is what init prints; -o json has the same keys as status for what

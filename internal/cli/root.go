@@ -55,7 +55,7 @@ the environment, the environment over a file.`,
 		newUser(a),
 		newBackup(a), newRestore(a), newGC(a), newSweep(a),
 		newTrustClients(a), newUntrustClients(a), newClients(a),
-		newConfig(a), newServe(a), newProbe(a), newVersion(a), newCompletion(a), newMan(a),
+		newConfig(a), newImage(a), newServe(a), newProbe(a), newVersion(a), newCompletion(a), newMan(a),
 	)
 	return root
 }

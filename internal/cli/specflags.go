@@ -29,6 +29,7 @@ type specFlags struct {
 	proxy                     proxyFlags
 	cluster                   clusterFlags
 	storage                   storageFlags
+	mirror                    mirrorFlags
 }
 
 func (s *specFlags) register(cmd *cobra.Command) {
@@ -51,6 +52,7 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	s.auth.register(cmd)
 
 	s.proxy.register(cmd)
+	s.mirror.register(cmd)
 
 	s.cluster.register(cmd)
 
@@ -120,6 +122,7 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 	if err := s.storage.over(given, &out.Storage); err != nil {
 		return out, err
 	}
+	s.mirror.over(given, &out)
 	return out, s.setOver(&out)
 }
 

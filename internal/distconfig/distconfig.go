@@ -27,7 +27,9 @@ type Env struct {
 	HTTPSecret string // signs upload state; "" renders none
 	// RedisPassword is that of the cache which replicas share; "" renders none.
 	RedisPassword string
-	Flavour       Flavour
+	// MirrorPassword opens a mirror's upstream.
+	MirrorPassword string
+	Flavour        Flavour
 	// Secrets are the storage driver's secret parameters, where it has any.
 	Secrets []parameters.Parameter
 }

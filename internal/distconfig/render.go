@@ -68,6 +68,10 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 	if s.Auth.Mode == spec.AuthHtpasswd && !s.ProxyAsks() && env.Flavour != Embedded {
 		users, realm = path.Join(env.Serve, "htpasswd"), s.Auth.RealmOrDefault()
 	}
+	mirror, err := proxyOf(s, env)
+	if err != nil {
+		return nil, err
+	}
 	err = t.Execute(&text, struct {
 		Env
 		Driver, Cert, Key string
@@ -81,12 +85,13 @@ func renderBase(s spec.Spec, env Env) (*yaml.Node, error) {
 		Token             bool
 		Auth              spec.Auth
 		RootCA, JWKS      string // as the registry sees them
+		Mirror            *proxy
 	}{
 		Cache: cacheOf(s), Redis: redis, RedisCA: path.Join(env.Serve, RedisCA), Old: env.Flavour == Stock2,
 		Env: env, Driver: s.Storage.Driver, Remote: s.Storage.Remote(), HTTP2: s.HTTP2, TLS: s.EndpointTLS(),
 		Cert:  path.Join(env.Serve, "tls", "current", "crt"),
 		Key:   path.Join(env.Serve, "tls", "current", "key"),
-		Users: users, Realm: realm, Token: s.Auth.Foreign(), Auth: s.Auth,
+		Users: users, Realm: realm, Mirror: mirror, Token: s.Auth.Foreign(), Auth: s.Auth,
 		RootCA: path.Join(env.Serve, "token-ca.pem"), JWKS: path.Join(env.Serve, "token-jwks.json"),
 	})
 	if err != nil {

@@ -57,6 +57,12 @@ var renderings = []struct {
 		s.Storage.Driver, s.HTTP2 = spec.StorageInMemory, true
 		return s
 	}(), testEnv(Embedded)},
+	{"mirror", mirrorSpec(), func() Env {
+		e := testEnv(Embedded)
+		e.MirrorPassword = "0123"
+		return e
+	}()},
+	{"stock2-mirror", mirrorSpec(), testEnv(Stock2)},
 	{"overlay", testSpec(spec.TLSSelfSigned, tree{
 		"log": tree{
 			"level": "debug", "fields": tree{"environment": "test"},
@@ -80,6 +86,20 @@ var renderings = []struct {
 		"proxy":  tree{"remoteurl": "https://registry-1.docker.io", "username": "me", "password": "0123"},
 		"health": nil, "catalog": tree{"maxentries": 50},
 	}), testEnv(Embedded)},
+}
+
+func mirrorSpec() spec.Spec {
+	s := testSpec(spec.TLSNone, nil)
+	s.Mirror = spec.Mirror{Of: spec.DockerHub, Username: "me", PasswordFile: "/pw", Open: true}
+	return s
+}
+
+func TestRenderRefusesAMirrorTTLForVersion2(t *testing.T) {
+	s := mirrorSpec()
+	s.Mirror.TTL = "24h"
+	if _, err := Render(s, testEnv(Stock2)); !fault.IsUsage(err) {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestRenderGoldens(t *testing.T) {
@@ -107,7 +127,7 @@ func TestRenderGoldens(t *testing.T) {
 // NewApp panics on what it cannot use, which no parser tells.
 func TestNewAppTakesWhatIsRendered(t *testing.T) {
 	for _, r := range renderings {
-		if r.env.Flavour != Embedded || r.name == "overlay" { // a mirror asks its upstream
+		if r.env.Flavour != Embedded || r.name == "overlay" || r.name == "mirror" { // a mirror asks its upstream
 			continue
 		}
 		t.Run(r.name, func(t *testing.T) {

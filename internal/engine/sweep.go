@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	embeddedregistry "github.com/regctl/regctl/embedded-registry"
@@ -53,25 +54,32 @@ func RunSweep(ctx context.Context, o SweepOptions, alive io.Reader, out io.Write
 		_, _ = io.Copy(io.Discard, alive)
 		cancel(errors.New("nobody waits for this any more"))
 	}()
-	data := o.Data
-	if o.User != "" {
-		uid, gid, err := confine.ParseUser(o.User)
-		if err != nil {
-			return err
-		}
-		confined, err := confine.Enter(uid, gid, o.Data)
-		if err != nil {
-			return err
-		}
-		data = confined.Rewrite(data)
+	confined, err := o.confine()
+	if err != nil {
+		return err
 	}
 	found, err := embeddedregistry.Collect(ctx, embeddedregistry.CollectOptions{
-		ConfigPath: o.Config, Data: data, Untagged: o.Untagged, DryRun: o.DryRun,
+		ConfigPath: confined.Rewrite(o.Config), Rewrite: confined.Rewrite, Data: confined.Rewrite(o.Data),
+		Untagged: o.Untagged, DryRun: o.DryRun,
 	})
 	if err != nil {
 		return errors.Join(err, context.Cause(ctx))
 	}
 	return json.NewEncoder(out).Encode(found)
+}
+
+func (o SweepOptions) confine() (*confine.Confined, error) {
+	if o.User == "" {
+		return nil, nil
+	}
+	uid, gid, err := confine.ParseUser(o.User)
+	if err != nil {
+		return nil, err
+	}
+	if o.Data != "" {
+		return confine.Enter(uid, gid, o.Data)
+	}
+	return confine.Enter(uid, gid, filepath.Dir(o.Config))
 }
 
 // Sweep runs `regctl sweep` on this machine. Should we be killed, it reads the end of

@@ -148,11 +148,11 @@ type planGone struct{ error }
 
 func (p planGone) Unwrap() []error { return []error{p.error, ErrChanged} }
 
-// WriteSpec puts regctl.yaml in place, and the file of users where that is not nil, and
-// does nothing else.
+// WriteSpec puts regctl.yaml in place, the file of users where that is not nil, and
+// secrets/storage where that was set, and does nothing else.
 func (r *Registry) WriteSpec(ctx context.Context, yaml, users []byte) error {
-	p := Place{Dir: r.Dir, SpecYAML: yaml, UID: ourUID(), GID: ourGID(), Users: users}
-	steps := specFile(p)
+	p := Place{Dir: r.Dir, SpecYAML: yaml, UID: ourUID(), GID: ourGID(), Users: users, StorageSecrets: r.storageSecrets}
+	steps := join(specFile(p), keptSecrets(p))
 	if users != nil {
 		steps = append(steps, serveDir(p, r.Dir.Serve()), usersFile{p})
 	}

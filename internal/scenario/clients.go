@@ -21,7 +21,10 @@ import (
 func (r *Registry) ForClients() (trust.Registry, error) {
 	s := r.Spec
 	t := trust.Registry{Host: s.First(), Port: s.Port, Plain: s.TLS.Mode == spec.TLSNone}
-	t.MirrorOf, _ = asMap(s.Config["proxy"])["remoteurl"].(string)
+	t.MirrorOf = s.Mirror.Of
+	if t.MirrorOf == "" {
+		t.MirrorOf, _ = asMap(s.Config["proxy"])["remoteurl"].(string)
+	}
 	if t.Plain || r.PublicCA() {
 		return t, nil
 	}

@@ -29,7 +29,8 @@ func (c config) secretRef() host.Ref { return fileRef(c.place.Dir.Join("secrets"
 func (c config) configRef() host.Ref { return fileRef(c.place.Dir.ServeConfig()) }
 
 func (c config) Reads() []host.Ref {
-	return append([]host.Ref{c.secretRef(), c.configRef(), fileRef(storageSecretsPath(c.place.Dir))}, redisRefs(c.spec, c.place)...)
+	refs := append(mirrorPasswordReads(c.spec, c.place), c.secretRef(), c.configRef(), fileRef(storageSecretsPath(c.place.Dir)))
+	return append(refs, redisRefs(c.spec, c.place)...)
 }
 
 func (c config) Plan(seen host.Facts) (step.Change, error) {
@@ -85,11 +86,15 @@ func (c config) withNewSecret(seen host.Facts) ([]host.Op, error) {
 
 // planConfig compares config.yml with what it should hold for a given secret.
 func (c config) planConfig(seen host.Facts, httpSecret string) (step.Change, error) {
-	secrets, err := secretsOf(c.spec, c.place, seen)
-	if err != nil {
+	secrets := renderSecrets{http: httpSecret}
+	var err error
+	if secrets.mirror, err = mirrorPassword(c.spec, c.place, seen); err != nil {
 		return step.Change{}, err
 	}
-	want, err := Render(c.spec, c.place, httpSecret, secrets...)
+	if secrets.storage, err = secretsOf(c.spec, c.place, seen); err != nil {
+		return step.Change{}, err
+	}
+	want, err := Render(c.spec, c.place, secrets)
 	if err != nil {
 		return step.Change{}, err
 	}
@@ -99,10 +104,17 @@ func (c config) planConfig(seen host.Facts, httpSecret string) (step.Change, err
 	}.Plan(seen)
 }
 
+// renderSecrets are what config.yml holds and regctl.yaml does not.
+type renderSecrets struct {
+	http, mirror string
+	storage      []parameters.Parameter
+}
+
 // Render gives config.yml as the registry at p would read it.
-func Render(s spec.Spec, p Place, httpSecret string, storage ...parameters.Parameter) ([]byte, error) {
+func Render(s spec.Spec, p Place, secrets renderSecrets) ([]byte, error) {
 	data, err := distconfig.Render(s, distconfig.Env{
-		Serve: p.ServeAt, Data: p.DataAt, Net: p.Net, Addr: p.Addr, HTTPSecret: httpSecret, Flavour: p.Flavour, Secrets: storage, RedisPassword: p.RedisPassword,
+		Serve: p.ServeAt, Data: p.DataAt, Net: p.Net, Addr: p.Addr, Flavour: p.Flavour, RedisPassword: p.RedisPassword,
+		HTTPSecret: secrets.http, MirrorPassword: secrets.mirror, Secrets: secrets.storage,
 	})
 	if err != nil {
 		return nil, err

@@ -29,12 +29,9 @@ func (r *Registry) MayCollect() (stops bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", r.Dir.ServeConfig(), err)
 	}
-	if r.Spec.Storage.Driver != spec.StorageFilesystem {
-		return false, fault.Usage("", "gc knows storage filesystem alone yet, not %s", r.Spec.Storage.Driver)
-	}
-	if stops = stops || r.Spec.Image != ""; stops && r.Spec.Storage.Volume != "" {
-		return false, fault.Usage("run the image's own `registry garbage-collect` on the volume, with the registry stopped",
-			"the images are in the Docker volume %s, which nothing of regctl's reaches while %s is stopped", r.Spec.Storage.Volume, r.Name())
+	if stops = stops || r.Spec.Image != ""; stops && !r.inFolder() {
+		return false, fault.Usage("run `registry garbage-collect` of an image of its own on it, with the registry stopped",
+			"the images are in %s, which nothing of regctl's reaches while %s is stopped", r.storage(), r.Name())
 	}
 	return stops, nil
 }
@@ -103,18 +100,35 @@ func (r *Registry) turn(ctx context.Context, action host.Action) error {
 	return r.Power(ctx, planned)
 }
 
+// inFolder reports whether the images are in DIR/data.
+func (r *Registry) inFolder() bool {
+	return r.Spec.Storage.Driver == spec.StorageFilesystem && r.Spec.Storage.Volume == ""
+}
+
+// storage is where the images are otherwise.
+func (r *Registry) storage() string {
+	if volume := r.Spec.Storage.Volume; volume != "" {
+		return "the Docker volume " + volume
+	}
+	return "storage " + r.Spec.Storage.Driver
+}
+
 // sweep has a process of its own remove, or count, what is garbage: one on this
-// machine that is the user whom the folder belongs to, or one in the container
-// where that alone reaches the images.
+// machine that is the user whom the images belong to, or, where they are in no folder
+// of ours, one in the registry's container.
 func (r *Registry) sweep(ctx context.Context, untagged, dryRun bool) (embeddedregistry.Collected, error) {
 	o := engine.SweepOptions{Untagged: untagged, DryRun: dryRun}
-	if r.Spec.Storage.Volume != "" {
+	switch {
+	case r.inFolder():
+		o.Data = r.Dir.Data()
+		if _, err := os.Stat(o.Data); missing(err) {
+			return embeddedregistry.Collected{}, nil
+		}
+	case r.Spec.Runtime == spec.RuntimeDocker:
 		o.Config = containerConfig
-		return r.sweepVolume(ctx, o)
-	}
-	o.Data = r.Dir.Data()
-	if _, err := os.Stat(o.Data); missing(err) {
-		return embeddedregistry.Collected{}, nil
+		return r.sweepInside(ctx, o)
+	default:
+		o.Config = r.Dir.ServeConfig()
 	}
 	if uid := r.site.place.UID; os.Geteuid() == 0 && uid > 0 {
 		o.User = fmt.Sprintf("%d:%d", uid, r.site.place.GID)
@@ -122,13 +136,14 @@ func (r *Registry) sweep(ctx context.Context, untagged, dryRun bool) (embeddedre
 	return engine.Sweep(ctx, o)
 }
 
-func (r *Registry) sweepVolume(ctx context.Context, o engine.SweepOptions) (embeddedregistry.Collected, error) {
+func (r *Registry) sweepInside(ctx context.Context, o engine.SweepOptions) (embeddedregistry.Collected, error) {
 	running, err := r.runs(ctx)
 	if err != nil {
 		return embeddedregistry.Collected{}, err
 	}
 	if !running {
-		return embeddedregistry.Collected{}, fault.Usage("regctl start starts it", "the images are in a Docker volume, which only the container reaches, and that does not run")
+		return embeddedregistry.Collected{}, fault.Usage("regctl start starts it",
+			"the images are in %s, which is reached from the container, and that does not run", r.storage())
 	}
 	docker, err := openDocker(ctx, r)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/fault"
@@ -114,7 +115,17 @@ func (r *Registry) moves(ctx context.Context) bool {
 	if err == nil {
 		_ = l.Close()
 	}
-	return err != nil && (len(sites) > 0 || listensOn(r.Dir) != "")
+	return err != nil && (len(sites) > 0 || listensOn(r.Dir) != "") && mayBeOurs(engine.PortHolder(ownEndpoint(r.Spec).Addr))
+}
+
+// mayBeOurs reports whether a registry, or a proxy for it, may be who holds a port.
+func mayBeOurs(holder string) bool {
+	for _, program := range []string{"(regctl)", "(docker-proxy)", "(nginx)", "(apache2)", "(httpd)"} {
+		if strings.Contains(holder, program) {
+			return true
+		}
+	}
+	return holder == "" // Docker without docker-proxy
 }
 
 func isSite(kind host.Kind) bool {

@@ -51,7 +51,8 @@ func clearReadonly(dir statedir.Dir) error {
 		return err
 	}
 	var file embeddedregistry.Readonly
-	if json.Unmarshal(data, &file) != nil || file.By != readonlyBy {
+	_ = json.Unmarshal(data, &file) // what is no JSON is not ours
+	if file.By != readonlyBy {
 		return nil
 	}
 	if err := os.Remove(dir.Readonly()); err != nil && !missing(err) {
@@ -98,7 +99,7 @@ func (r *Registry) awaitWrites(ctx context.Context, nonce string, readonly bool)
 // counts its own, and it is readonly as wanted only when all of them are.
 func (r *Registry) writes(ctx context.Context, nonce string, readonly bool) (all embeddedregistry.Writes, err error) {
 	if r.Spec.Count() == 1 {
-		return ownEndpoint(r.Spec).Writes(ctx, nonce)
+		return behind(r.Spec).Writes(ctx, nonce)
 	}
 	all.Readonly = readonly
 	for n := 1; n <= r.Spec.Count(); n++ {

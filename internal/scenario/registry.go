@@ -234,7 +234,7 @@ func (r *Registry) RenderConfig(s spec.Spec) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Render(s, place, strings.TrimSpace(string(http)), secrets...)
+	return Render(s, place, renderSecrets{http: strings.TrimSpace(string(http)), mirror: r.shownMirrorPassword(s), storage: secrets})
 }
 
 // Logs copies what the registry logged to w: the last tail lines (all when

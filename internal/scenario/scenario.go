@@ -113,7 +113,7 @@ func configuration(s spec.Spec, p Place) []step.Step {
 	if asksLast(s, p) {
 		extra = nil
 	}
-	return join(accounts(s, p), tokens(s, p), sharedCache(s, p), []step.Step{storageSecrets{spec: s, place: p}, config{spec: s, place: p}}, extra, []step.Step{
+	return join(accounts(s, p), tokens(s, p), mirrored(s, p), sharedCache(s, p), []step.Step{storageSecrets{spec: s, place: p}, config{spec: s, place: p}}, extra, []step.Step{
 		step.MakeLink{Path: p.Dir.Join("config.yml"), Target: "serve/config.yml"},
 	})
 }

@@ -17,6 +17,8 @@ import (
 type extraFile struct {
 	HTTP2 bool       `yaml:"http2"`
 	Auth  *extraAuth `yaml:"auth,omitempty"`
+	// MirrorCA is the file beside it with the CA of a mirror's upstream.
+	MirrorCA string `yaml:"mirrorCA,omitempty"`
 }
 
 type extraAuth struct {
@@ -58,7 +60,21 @@ func (e extraStep) Reads() []host.Ref { return []host.Ref{e.ref()} }
 func (e extraStep) Plan(seen host.Facts) (step.Change, error) {
 	var old extraFile
 	_ = yaml.Unmarshal(seen[e.ref()].Data, &old) // a damaged one is written anew
+	data, err := e.render(old)
+	if err != nil {
+		return step.Change{}, err
+	}
+	return step.WriteFile{
+		Path: e.ref().Path, Data: data, Mode: 0o600, UID: e.place.UID, GID: e.place.GID, Mask: maskHashes,
+	}.Plan(seen)
+}
+
+// render gives the file's text; old is what it was.
+func (e extraStep) render(old extraFile) ([]byte, error) {
 	want := extraFile{HTTP2: e.spec.HTTP2}
+	if e.spec.Mirror.CACert != "" {
+		want.MirrorCA = mirrorCA
+	}
 	if e.spec.Auth.HasUsers() && e.spec.Image == "" && !e.spec.ProxyAsks() {
 		want.Auth = &extraAuth{Realm: e.spec.Auth.RealmOrDefault(), DockerGateway: e.spec.Runtime == spec.RuntimeDocker && !e.spec.Socket()}
 		if old.Auth != nil {
@@ -75,12 +91,8 @@ func (e extraStep) Plan(seen host.Facts) (step.Change, error) {
 	data.WriteString("# What the embedded registry reads beside config.yml; written by regctl.\n")
 	encoder := yaml.NewEncoder(&data)
 	encoder.SetIndent(2)
-	if err := encoder.Encode(want); err != nil {
-		return step.Change{}, err
-	}
-	return step.WriteFile{
-		Path: e.ref().Path, Data: data.Bytes(), Mode: 0o600, UID: e.place.UID, GID: e.place.GID, Mask: maskHashes,
-	}.Plan(seen)
+	err := encoder.Encode(want)
+	return data.Bytes(), err
 }
 
 func unexpired(all []grace, now time.Time) (left []grace) {

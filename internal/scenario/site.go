@@ -98,7 +98,7 @@ func mounted(dir statedir.Dir, socket string) []host.Ref {
 func restartFiles(dir statedir.Dir, stock bool) []host.Ref {
 	refs := []host.Ref{
 		fileRef(dir.ServeConfig()), fileRef(dir.TokenRootCA()), fileRef(dir.TokenJWKS()),
-		fileRef(dir.Join("serve", servedSecrets)), fileRef(dir.Join("serve", servedAWS)),
+		fileRef(dir.Join("serve", servedSecrets)), fileRef(dir.Join("serve", servedAWS)), fileRef(dir.Join("serve", mirrorCA)),
 	}
 	if stock {
 		refs = append(refs, host.Ref{Kind: host.Link, Path: dir.Join("serve", "tls", "current")})

@@ -80,6 +80,17 @@ func (s storageSecrets) Plan(seen host.Facts) (step.Change, error) {
 	return all, nil
 }
 
+// keptSecrets writes secrets/storage where the command made it.
+func keptSecrets(p Place) []step.Step {
+	if p.StorageSecrets == nil {
+		return nil
+	}
+	return []step.Step{
+		step.MakeDir{Path: p.Dir.Secrets(), Mode: 0o700, UID: ourUID(), GID: ourGID()},
+		step.WriteFile{Path: storageSecretsPath(p.Dir), Data: p.StorageSecrets, Mode: 0o600, UID: ourUID(), GID: ourGID(), Mask: parameters.Mask},
+	}
+}
+
 // secretsOf are the storage's secrets as they will be; none for storage here.
 func secretsOf(s spec.Spec, p Place, seen host.Facts) ([]parameters.Parameter, error) {
 	if !s.Storage.Remote() {
@@ -136,7 +147,7 @@ func (r *Registry) CheckStorage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config, err := Render(r.Spec, r.site.place, "", secrets...)
+	config, err := Render(r.Spec, r.site.place, renderSecrets{storage: secrets})
 	if err != nil {
 		return err
 	}

@@ -137,7 +137,7 @@ func unknownHint(key, path string, known []string) string {
 	if path == "auth" && (key == "silly" || key == AuthHtpasswd) {
 		return "write auth: {mode: htpasswd}; distribution's own keys go under config: config.auth." + key
 	}
-	for _, section := range []string{"", "tls", "auth", "proxy", "redis", "storage"} {
+	for _, section := range []string{"", "tls", "auth", "proxy", "redis", "storage", "mirror"} {
 		if _, ok := sectionFields(section).index[key]; ok && section != path {
 			return "did you mean " + join(section, key) + "?"
 		}
@@ -177,6 +177,8 @@ func sectionFields(section string) fields {
 		return fieldsOf(reflect.TypeFor[Redis]())
 	case "storage":
 		return fieldsOf(reflect.TypeFor[Storage]())
+	case "mirror":
+		return fieldsOf(reflect.TypeFor[Mirror]())
 	}
 	return fields{}
 }
@@ -197,6 +199,8 @@ func example(path string) string {
 		return "redis: {url: redis://cache.example.com:6379}"
 	case "auth.rules":
 		return `- {who: [alice], repositories: ["team/**"], actions: [pull, push]}`
+	case "mirror":
+		return "mirror: {of: docker.io}"
 	}
 	return "tls: {mode: selfsigned}"
 }

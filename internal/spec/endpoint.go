@@ -78,5 +78,5 @@ func (s Spec) Warnings() []string {
 	if text := s.Storage.warning(); text != "" {
 		warn(text)
 	}
-	return all
+	return append(all, s.mirrorWarnings()...)
 }

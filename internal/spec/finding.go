@@ -44,6 +44,8 @@ func flagOf(key string) string {
 		"redis.url": "redis", "redis.passwordFile": "redis-password-file", "redis.ca": "redis-ca",
 		"auth.tokenServer": "token-server", "auth.tokenRealm": "token-realm", "auth.tokenService": "token-service",
 		"auth.tokenIssuer": "token-issuer", "auth.tokenRootCA": "token-root-ca", "auth.tokenJWKS": "token-jwks",
+		"mirror.of": "mirror-of", "mirror.username": "mirror-username", "mirror.passwordFile": "mirror-password-file",
+		"mirror.caCert": "mirror-ca-cert", "mirror.ttl": "mirror-ttl", "mirror.open": "mirror-open",
 		"storage.driver": "storage", "storage.volume": "data-volume", "storage.options": "storage-opt",
 	}
 	if flag, ok := flags[key]; ok {

@@ -41,6 +41,7 @@ func Marshal(s Spec) ([]byte, error) {
 		w.line("  # The driver's parameters, in distribution's names; those that are secret are in secrets/storage.")
 		w.key("  options", s.Storage.Options, "")
 	}
+	w.mirror(s.Mirror)
 	w.line("")
 	if s.Runtime != "" {
 		w.key("runtime", s.Runtime, "docker or process; settled by init")

@@ -49,6 +49,7 @@ func Parse(file string, data []byte) (Spec, error) {
 	if r.lines["port"] == 0 {
 		s.Port = s.UsualPort()
 	}
+	s.Mirror.Of = NormalizeMirror(s.Mirror.Of)
 	if problem := s.check(); problem != nil {
 		return Spec{}, r.found(problem)
 	}

@@ -98,6 +98,8 @@ func (s Spec) checkProxyImage() *finding {
 func (s Spec) checkProxyMeets() *finding {
 	p := s.Proxy
 	switch {
+	case p.AuthAt == AuthAtProxy && s.Auth.Mode == AuthToken:
+		return newFinding("proxy.authAt", "use --auth-at registry, or --auth htpasswd", "a proxy asks for passwords, and knows no tokens")
 	case p.AuthAt == AuthAtProxy && s.Auth.Mode != AuthHtpasswd:
 		return newFinding("proxy.authAt", "add --auth htpasswd, or leave it out", "nobody is asked for a password")
 	case p.AuthAt == AuthAtProxy && s.Image != "" && p.Image == "":

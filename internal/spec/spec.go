@@ -17,6 +17,7 @@ type Spec struct {
 	Replicas int     `yaml:"replicas,omitempty"`
 	Redis    Redis   `yaml:"redis,omitempty"`
 	Storage  Storage `yaml:"storage"`
+	Mirror   Mirror  `yaml:"mirror,omitempty"`
 	// Runtime is docker or process; never auto: that is resolved once, by init.
 	Runtime     string   `yaml:"runtime"`
 	Image       string   `yaml:"image,omitempty"`       // a stock registry image instead of the embedded one

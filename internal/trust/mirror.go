@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/regctl/regctl/internal/fault"
@@ -14,6 +15,21 @@ func needMirror(r Registry) error {
 	return nil
 }
 
+// errHubAlone is why Docker has no mirror of another registry.
+var errHubAlone = errors.New("a mirror in Docker is one of Docker Hub alone")
+
+// withoutDocker tells whether a mirror that Docker cannot use is one that another
+// runtime on the client uses: then the host does not fail for it, and is told.
+func withoutDocker(err error, all []chosen) bool {
+	mirrors := 0
+	for _, one := range all {
+		if one.store == Mirror {
+			mirrors++
+		}
+	}
+	return mirrors > 1 && errors.Is(err, errHubAlone)
+}
+
 // mirrorDocker lists the registry in registry-mirrors of daemon.json. Docker asks
 // mirrors for images of Docker Hub alone.
 func mirrorDocker(r Registry, c Client, opts Options) (Placement, error) {
@@ -23,7 +39,7 @@ func mirrorDocker(r Registry, c Client, opts Options) (Placement, error) {
 	}
 	if up := r.Upstream(); up != "docker.io" {
 		return p, fault.Fail("leave --as-mirror away for Docker and pull as "+r.Address()+"/…, or use a runtime that knows such mirrors",
-			"Docker uses mirrors for Docker Hub alone, and the registry mirrors %s", up)
+			"%w, and the registry mirrors %s", errHubAlone, up)
 	}
 	if len(c.flag("--registry-mirror")) > 0 {
 		return p, fault.Fail("add the mirror where that flag is set", "dockerd runs with the flag --registry-mirror and would not start with registry-mirrors in %s as well", p.Path)

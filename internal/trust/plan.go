@@ -28,15 +28,23 @@ func Plan(r Registry, c Client, stores []Store, opts Options) ([]Placement, erro
 	if err != nil {
 		return nil, err
 	}
+	var passed []string // warnings of what was left out
 	for _, one := range all {
 		if opts.Beside && one.single {
 			continue
 		}
 		p, err := one.plan(r, c, opts)
-		if err != nil {
+		switch {
+		case err == nil:
+			placed = append(placed, p)
+		case withoutDocker(err, all):
+			passed = append(passed, "passed over: "+err.Error())
+		default:
 			return nil, err
 		}
-		placed = append(placed, p)
+	}
+	if len(passed) > 0 && len(placed) > 0 {
+		placed[0].Warnings = append(placed[0].Warnings, passed...)
 	}
 	if opts.MapHost != "" {
 		p, err := mapHost(r, c, opts)

@@ -27,6 +27,8 @@ const (
 func TestStores(t *testing.T) {
 	mirror := secure()
 	mirror.MirrorOf = "https://registry-1.docker.io"
+	quay := secure()
+	quay.MirrorOf = "https://quay.io"
 	own, six := secure(), secure()
 	own.Port = 443
 	six.Host = "2001:db8::1"
@@ -101,6 +103,13 @@ func TestStores(t *testing.T) {
 			"docker now, mirror reload",
 			[]string{"/etc/docker/certs.d/registry.test:5000/ca.crt", "/etc/docker/daemon.json"},
 			`validate-dockerd /etc/docker/daemon.json, reload-dockerd, docker-info-shows "https://registry.test:5000/"`,
+		},
+		{
+			"mirror of another registry beside Docker", debian + dockerd + v27 + "tool podman /x\n", nil, quay, nil,
+			Options{AsMirror: true},
+			"docker now, podman now, mirror now",
+			[]string{"/etc/containers/certs.d/registry.test:5000/ca.crt", "/etc/containers/registries.conf.d/regctl-registry.test_5000-mirror.conf", "/etc/docker/certs.d/registry.test:5000/ca.crt"},
+			"",
 		},
 		{"map-host", debian + dockerd + v20, map[string]string{"/etc/hosts": "127.0.0.1 localhost"}, secure(), nil, Options{MapHost: "192.0.2.5"}, "map-host now, docker now", []string{"/etc/docker/certs.d/registry.test:5000/ca.crt"}, ""},
 	} {
@@ -178,6 +187,23 @@ func TestRefused(t *testing.T) {
 				t.Error("the host was touched")
 			}
 		})
+	}
+}
+
+// A client is told why its Docker does not use a mirror that its podman uses.
+func TestDockerPassedOver(t *testing.T) {
+	quay := secure()
+	quay.MirrorOf = "https://quay.io"
+	placed, err := trusting(t, newMemory(debian+dockerd+v27+"tool podman /x\n", nil), quay, nil, Options{AsMirror: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, p := range placed {
+		all = append(all, p.Warnings...)
+	}
+	if len(all) != 1 || !strings.Contains(all[0], "passed over") || !strings.Contains(all[0], "quay.io") {
+		t.Errorf("warnings: %q", all)
 	}
 }
 

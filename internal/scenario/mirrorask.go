@@ -1,0 +1,141 @@
+package scenario
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/regctl/regctl/internal/fault"
+	"github.com/regctl/regctl/internal/spec"
+)
+
+// upstreamTime is how long an upstream may take to answer while init waits.
+const upstreamTime = 5 * time.Second
+
+// AskUpstream asks the upstream of a mirror that is to be made whether it takes the
+// credential: an upstream that refuses it is a fault, since the mirror would say of
+// every image that there is none. One that does not answer is a warning, for a mirror
+// starts without it.
+func (r *Registry) AskUpstream(ctx context.Context) (warning string, err error) {
+	s := r.Spec
+	if !s.IsMirror() {
+		return "", nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, upstreamTime)
+	defer cancel()
+	u := upstream{s: s, client: &http.Client{}}
+	if u.password, err = u.credential(); err != nil {
+		return "", err
+	}
+	resp, err := u.get(ctx, s.Mirror.Of+"/v2/", false)
+	switch {
+	case err != nil:
+		return s.Mirror.Of + " does not answer, so that nothing can be fetched from it yet: " + unwrapped(err).Error(), nil
+	case resp.StatusCode == http.StatusOK:
+		return "", nil
+	case resp.StatusCode != http.StatusUnauthorized:
+		return s.Mirror.Of + "/v2/ answers " + resp.Status + ", as no registry does that is ready", nil
+	case s.Mirror.Username == "":
+		return "", nil // a registry such as Docker Hub gives tokens to everybody
+	}
+	return u.login(ctx, resp.Header.Get("WWW-Authenticate"))
+}
+
+type upstream struct {
+	s        spec.Spec
+	password string
+	client   *http.Client
+}
+
+// credential reads the operator's files.
+func (u *upstream) credential() (string, error) {
+	m := u.s.Mirror
+	if m.CACert != "" {
+		pem, err := readFile(m.CACert)
+		if err != nil {
+			return "", err
+		}
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		if !pool.AppendCertsFromPEM(pem) {
+			return "", fault.Usage("--mirror-ca-cert wants a CA certificate in PEM", "%s: holds no certificate", m.CACert)
+		}
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		u.client.Transport = transport
+	}
+	if m.PasswordFile == "" {
+		return "", nil
+	}
+	data, err := readFile(m.PasswordFile)
+	if err != nil {
+		return "", err
+	}
+	return onePassword(m.PasswordFile, data)
+}
+
+// get leaves nothing to be closed.
+func (u *upstream) get(ctx context.Context, at string, login bool) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+	if err != nil {
+		return nil, err
+	}
+	if login {
+		req.SetBasicAuth(u.s.Mirror.Username, u.password)
+	}
+	resp, err := u.client.Do(req)
+	if err == nil {
+		_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
+		_ = resp.Body.Close()
+	}
+	return resp, err
+}
+
+var challengePart = regexp.MustCompile(`(realm|service)="([^"]*)"`)
+
+// login tries the credential where the upstream says that it is to be shown (RFC 7617,
+// or the distribution project's token authentication).
+func (u *upstream) login(ctx context.Context, challenge string) (string, error) {
+	at := u.s.Mirror.Of + "/v2/"
+	if scheme, rest, _ := strings.Cut(challenge, " "); strings.EqualFold(scheme, "bearer") {
+		query := url.Values{"account": {u.s.Mirror.Username}}
+		for _, part := range challengePart.FindAllStringSubmatch(rest, -1) {
+			if part[1] == "realm" {
+				at = part[2]
+			} else {
+				query.Set("service", part[2])
+			}
+		}
+		if strings.HasPrefix(u.s.Mirror.Of, "https:") && !strings.HasPrefix(at, "https:") {
+			return "", nil // the password is not for all to read
+		}
+		at += "?" + query.Encode()
+	}
+	resp, err := u.get(ctx, at, true)
+	switch {
+	case err != nil:
+		return "the password for " + u.s.Mirror.Of + " could not be tried: " + unwrapped(err).Error(), nil
+	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
+		return "", fault.Usage("see that --mirror-username and the password in "+u.s.Mirror.PasswordFile+" are right",
+			"%s does not let %s in with that password", u.s.Mirror.Of, u.s.Mirror.Username)
+	}
+	return "", nil
+}
+
+// unwrapped leaves out the method and the URL, which may hold a query.
+func unwrapped(err error) error {
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		return outer.Err
+	}
+	return err
+}
