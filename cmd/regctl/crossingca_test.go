@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -258,5 +259,43 @@ func TestKilledCAChange(t *testing.T) {
 		}
 	}
 	f.over(t, 0, "untrust-clients", "--all")
+	f.must(t, "destroy", "--yes")
+}
+
+// TestCAChangeRuntimes has podman and containerd come along: from a CA of the operator's
+// to our own, to one that their systems trust, and back.
+func TestCAChangeRuntimes(t *testing.T) {
+	own, bought := newBrought(t), newBrought(t)
+	f := newFleetRun(t, slices.Concat(
+		testfleet.Hosts(1, testfleet.Podman),
+		testfleet.Hosts(1, testfleet.Containerd, testfleet.File("/etc/containerd/config.toml",
+			"version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\n  config_path = \"/etc/containerd/certs.d\"\n")),
+	), "--tls", "files", "--cert", own.cert, "--key", own.key, "--ca-cert", own.ca)
+	hosts := f.fleet.Hosts()
+	f.over(t, 0, "trust-clients", "--hosts", "h0", "--store", "podman").all(t, 1, "changed", "podman pull")
+	f.over(t, 0, "trust-clients", "--hosts", "h1", "--store", "containerd")
+	placed := []string{"/etc/containers/certs.d/" + f.address() + "/ca.crt", "/etc/containerd/certs.d/" + f.address() + "/ca.crt"}
+	for _, h := range hosts {
+		trustsPublicly(t, h, "bought", read(t, bought.ca))
+	}
+	for _, to := range []string{"  mode: selfsigned\n", bought.public(), own.own()} {
+		f.tls(t, to)
+		f.must(t, "apply")
+		want := 1
+		if to == bought.public() {
+			want = 0
+		}
+		for i, h := range hosts {
+			if n := countOn(h, placed[i]); n != want {
+				t.Errorf("to\n%s%s has %d CAs, want %d", to, h.Name, n, want)
+			}
+		}
+		for _, r := range f.over(t, 0, "clients check").Results {
+			if r.Verified == nil || !*r.Verified || !strings.Contains(r.VerifiedBy, "pull") {
+				t.Errorf("to\n%s%+v", to, r)
+			}
+		}
+	}
+	f.over(t, 0, "untrust-clients", "--all").all(t, 2, "changed", "")
 	f.must(t, "destroy", "--yes")
 }

@@ -126,10 +126,11 @@ func (x *rotation) judge(text string) error {
 
 // keepTrust writes down what a host has been made to hold.
 func keepTrust(c *statedir.Client, report clients.Report, registry trust.Registry) {
-	was := c.Trusts() || c.Follows
+	known := c.Trusts() || len(c.Follows) > 0 || report.Verified != nil && *report.Verified
 	clients.Holds(c, report)
-	proven := report.Verified != nil && *report.Verified
-	c.Follows = !c.Trusts() && (was || proven)
+	if known && len(report.Stores) > 0 {
+		c.Follows = clients.Unplaced(report)
+	}
 	if len(report.Stores) > 0 && !slices.Contains(c.Addresses, registry.Address()) {
 		c.Addresses = append(c.Addresses, registry.Address())
 	}

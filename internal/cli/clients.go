@@ -72,6 +72,9 @@ func listed(c statedir.Client) listedClient {
 	if !c.LastSeen.IsZero() {
 		one.LastSeen = &c.LastSeen
 	}
+	for _, s := range c.Follows {
+		one.Stores = append(one.Stores, storeResult{Store: s, Status: "trusted already"})
+	}
 	for _, s := range c.Stores {
 		one.Stores = append(one.Stores, storeResult{Store: s.Store, Path: s.Path, Pending: s.Pending, Status: "placed"})
 	}

@@ -79,6 +79,9 @@ func (a *app) runCheck(cmd *cobra.Command, s *sshFlags, w *wishFlags) error {
 
 // placed turns a client's record into what was asked of it.
 func placed(known statedir.Client, wish *clients.Wish) {
+	for _, s := range known.Follows {
+		wish.Stores, wish.Options.Record = append(wish.Stores, trust.Store(s)), true
+	}
 	for _, s := range known.Stores {
 		switch store := trust.Store(s.Store); {
 		case store == trust.MapHost:

@@ -140,7 +140,7 @@ func anyStore(w *clients.Wish) {
 			stores = append(stores, s)
 		}
 	}
-	w.Stores, w.Options.Record = stores, len(stores) > 0
+	w.Stores, w.Options.Record = stores, stores != nil
 }
 
 // withClients adds to a plan what becomes of the hosts that trust the registry.

@@ -129,7 +129,8 @@ func (o *initOptions) settle(cmd *cobra.Command, r *scenario.Registry) error {
 		return err
 	}
 	return readable(want.TLS.Cert, want.TLS.Key, want.TLS.CACert, want.TLS.ACMECA, want.TLS.DNSCredentialsFile, want.TLS.EABHMACFile,
-		want.Redis.PasswordFile, want.Redis.CA, want.Auth.TokenRootCA, want.Auth.TokenJWKS, want.Mirror.PasswordFile, want.Mirror.CACert, want.LinuxBinary)
+		want.Auth.TokenRootCA, want.Auth.TokenJWKS, want.Mirror.PasswordFile, want.Mirror.CACert,
+		want.Redis.PasswordFile, want.Redis.CA, want.LinuxBinary)
 }
 
 // initResult is what init prints; -o json has the same keys as status for what

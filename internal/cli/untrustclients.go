@@ -84,7 +84,7 @@ func (a *app) runUntrust(cmd *cobra.Command, u *untrustFlags) error {
 		},
 		keep: func(c *statedir.Client, report clients.Report) {
 			if report.Status != clients.Failed {
-				c.Stores, c.Follows, c.Verified, c.VerifiedBy = nil, false, nil, ""
+				c.Stores, c.Follows, c.Verified, c.VerifiedBy = nil, nil, nil, ""
 			}
 		},
 	})

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -88,7 +90,7 @@ func (a *app) finishUsers(ctx context.Context, command string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(r.Dir.Journal()); err != nil {
+	if _, err := os.Stat(r.Dir.Journal()); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err := r.LockForUsers(ctx, a.flag.lockTimeout, command); err != nil {

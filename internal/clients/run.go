@@ -138,3 +138,13 @@ func Holds(c *statedir.Client, report Report) {
 		}
 	}
 }
+
+// Unplaced are the stores of a report in which nothing had to be placed.
+func Unplaced(report Report) (stores []string) {
+	for _, s := range report.Stores {
+		if s.Path == "" {
+			stores = append(stores, string(s.Store))
+		}
+	}
+	return stores
+}

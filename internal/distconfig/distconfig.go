@@ -25,11 +25,11 @@ type Env struct {
 	Net        string // "unix", or "" for TCP
 	Addr       string // what to listen on: HOST:PORT or :PORT, or the path of a unix socket
 	HTTPSecret string // signs upload state; "" renders none
-	// RedisPassword is that of the cache which replicas share; "" renders none.
-	RedisPassword string
 	// MirrorPassword opens a mirror's upstream.
 	MirrorPassword string
-	Flavour        Flavour
+	// RedisPassword is that of the cache which replicas share; "" renders none.
+	RedisPassword string
+	Flavour       Flavour
 	// Secrets are the storage driver's secret parameters, where it has any.
 	Secrets []parameters.Parameter
 }

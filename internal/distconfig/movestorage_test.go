@@ -48,7 +48,7 @@ func TestMoveStorage(t *testing.T) {
 		if driver != c.driver || string(parameters.Format(secrets)) != c.secrets {
 			t.Errorf("%s: driver %q, secrets %q", name, driver, parameters.Format(secrets))
 		}
-		if !reflect.DeepEqual(s.Storage.Options, map[string]any(c.options)) || !reflect.DeepEqual(s.Config, map[string]any(c.config)) {
+		if !reflect.DeepEqual(s.Storage.Options, c.options) || !reflect.DeepEqual(s.Config, c.config) {
 			t.Errorf("%s: options %v, config %v", name, s.Storage.Options, s.Config)
 		}
 	}

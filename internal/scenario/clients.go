@@ -138,10 +138,11 @@ func (r *Registry) statusClients() ([]StatusClient, error) {
 	all, err := r.Clients()
 	clients := []StatusClient{}
 	for _, c := range all {
-		if !c.Trusts() && !c.Follows {
+		if !c.Trusts() && len(c.Follows) == 0 {
 			continue
 		}
 		s := StatusClient{Host: c.Host, Stores: []string{}, Verified: c.Verified}
+		s.Stores = append(s.Stores, c.Follows...)
 		for _, store := range c.Stores {
 			if !slices.Contains(s.Stores, store.Store) {
 				s.Stores = append(s.Stores, store.Store)

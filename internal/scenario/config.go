@@ -29,8 +29,8 @@ func (c config) secretRef() host.Ref { return fileRef(c.place.Dir.Join("secrets"
 func (c config) configRef() host.Ref { return fileRef(c.place.Dir.ServeConfig()) }
 
 func (c config) Reads() []host.Ref {
-	refs := append(mirrorPasswordReads(c.spec, c.place), c.secretRef(), c.configRef(), fileRef(storageSecretsPath(c.place.Dir)))
-	return append(refs, redisRefs(c.spec, c.place)...)
+	refs := append(mirrorPasswordReads(c.spec, c.place), redisRefs(c.spec, c.place)...)
+	return append(refs, c.secretRef(), c.configRef(), fileRef(storageSecretsPath(c.place.Dir)))
 }
 
 func (c config) Plan(seen host.Facts) (step.Change, error) {
@@ -113,8 +113,8 @@ type renderSecrets struct {
 // Render gives config.yml as the registry at p would read it.
 func Render(s spec.Spec, p Place, secrets renderSecrets) ([]byte, error) {
 	data, err := distconfig.Render(s, distconfig.Env{
-		Serve: p.ServeAt, Data: p.DataAt, Net: p.Net, Addr: p.Addr, Flavour: p.Flavour, RedisPassword: p.RedisPassword,
-		HTTPSecret: secrets.http, MirrorPassword: secrets.mirror, Secrets: secrets.storage,
+		Serve: p.ServeAt, Data: p.DataAt, Net: p.Net, Addr: p.Addr, Flavour: p.Flavour,
+		HTTPSecret: secrets.http, MirrorPassword: secrets.mirror, RedisPassword: p.RedisPassword, Secrets: secrets.storage,
 	})
 	if err != nil {
 		return nil, err

@@ -128,9 +128,9 @@ const notCovered = "not covered"
 
 // cover tells what takes care of something that nobody watches.
 func (e *examination) cover(check, by, otherwise string) {
-	switch {
-	case by == "":
-	case by == notCovered:
+	switch by {
+	case "":
+	case notCovered:
 		e.add(check, CheckWarning, "", "%s", otherwise)
 	default:
 		e.add(check, CheckOK, "", "%s", by)

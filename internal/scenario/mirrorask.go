@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -34,18 +33,18 @@ func (r *Registry) AskUpstream(ctx context.Context) (warning string, err error) 
 	if u.password, err = u.credential(); err != nil {
 		return "", err
 	}
-	resp, err := u.get(ctx, s.Mirror.Of+"/v2/", false)
+	said, err := u.get(ctx, s.Mirror.Of+"/v2/", false)
 	switch {
 	case err != nil:
 		return s.Mirror.Of + " does not answer, so that nothing can be fetched from it yet: " + unwrapped(err).Error(), nil
-	case resp.StatusCode == http.StatusOK:
+	case said.code == http.StatusOK:
 		return "", nil
-	case resp.StatusCode != http.StatusUnauthorized:
-		return s.Mirror.Of + "/v2/ answers " + resp.Status + ", as no registry does that is ready", nil
+	case said.code != http.StatusUnauthorized:
+		return s.Mirror.Of + "/v2/ answers " + said.status + ", as no registry does that is ready", nil
 	case s.Mirror.Username == "":
 		return "", nil // a registry such as Docker Hub gives tokens to everybody
 	}
-	return u.login(ctx, resp.Header.Get("WWW-Authenticate"))
+	return u.login(ctx, said.challenge)
 }
 
 type upstream struct {
@@ -83,21 +82,25 @@ func (u *upstream) credential() (string, error) {
 	return onePassword(m.PasswordFile, data)
 }
 
-// get leaves nothing to be closed.
-func (u *upstream) get(ctx context.Context, at string, login bool) (*http.Response, error) {
+type answer struct {
+	code              int
+	status, challenge string
+}
+
+func (u *upstream) get(ctx context.Context, at string, login bool) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	if login {
 		req.SetBasicAuth(u.s.Mirror.Username, u.password)
 	}
 	resp, err := u.client.Do(req)
-	if err == nil {
-		_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
-		_ = resp.Body.Close()
+	if err != nil {
+		return answer{}, err
 	}
-	return resp, err
+	defer resp.Body.Close()
+	return answer{resp.StatusCode, resp.Status, resp.Header.Get("WWW-Authenticate")}, nil
 }
 
 var challengePart = regexp.MustCompile(`(realm|service)="([^"]*)"`)
@@ -120,11 +123,11 @@ func (u *upstream) login(ctx context.Context, challenge string) (string, error) 
 		}
 		at += "?" + query.Encode()
 	}
-	resp, err := u.get(ctx, at, true)
+	said, err := u.get(ctx, at, true)
 	switch {
 	case err != nil:
 		return "the password for " + u.s.Mirror.Of + " could not be tried: " + unwrapped(err).Error(), nil
-	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
+	case said.code == http.StatusUnauthorized || said.code == http.StatusForbidden:
 		return "", fault.Usage("see that --mirror-username and the password in "+u.s.Mirror.PasswordFile+" are right",
 			"%s does not let %s in with that password", u.s.Mirror.Of, u.s.Mirror.Username)
 	}

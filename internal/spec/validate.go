@@ -30,7 +30,8 @@ func (s Spec) Validate() error {
 func (s Spec) check() *finding {
 	for _, check := range []func() *finding{
 		s.checkVersion, s.checkName, s.checkHosts, s.checkPort, s.checkBind,
-		s.checkTLS, s.checkDays, s.checkOwnPair, s.checkACME, s.checkAuth, s.checkProxy, s.checkReplicas, s.checkRedis, s.checkStorage, s.checkMirror, s.checkRuntime, s.checkImage, s.checkAddHosts,
+		s.checkTLS, s.checkDays, s.checkOwnPair, s.checkACME, s.checkAuth, s.checkProxy, s.checkReplicas, s.checkRedis, s.checkStorage, s.checkMirror,
+		s.checkRuntime, s.checkImage, s.checkAddHosts,
 	} {
 		if f := check(); f != nil {
 			return f

@@ -131,7 +131,7 @@ func Followers(d Dir) ([]string, error) {
 	}
 	clients, err := LoadClients(d)
 	for _, c := range clients {
-		if c.Follows && !slices.Contains(hosts, c.Host) {
+		if len(c.Follows) > 0 && !slices.Contains(hosts, c.Host) {
 			hosts = append(hosts, c.Host)
 		}
 	}
@@ -150,7 +150,7 @@ func TidyClients(d Dir) error {
 	}
 	gone := map[string]bool{}
 	for _, c := range clients {
-		if !c.Trusts() && !c.Follows && (c.Status == ClientChanged || c.Status == ClientUnchanged) {
+		if !c.Trusts() && len(c.Follows) == 0 && (c.Status == ClientChanged || c.Status == ClientUnchanged) {
 			gone[c.Host] = true
 		}
 	}

@@ -50,9 +50,9 @@ type Client struct {
 	// Stores are those that hold something of ours. Save a client without any when all
 	// was undone: TidyClients then forgets it.
 	Stores []ClientStore `json:"stores,omitempty"`
-	// Follows says that the host is a client although it holds nothing of ours: it trusts
-	// the registry by the public CAs, and is to be brought along when that changes.
-	Follows bool `json:"follows,omitempty"`
+	// Follows are the stores that need nothing of ours, since the public CAs vouch for the
+	// registry: the host is to be brought along when that changes.
+	Follows []string `json:"follows,omitempty"`
 	// Verified is nil when the last run was not asked to verify.
 	Verified   *bool  `json:"verified"`
 	VerifiedBy string `json:"verifiedBy,omitempty"`
