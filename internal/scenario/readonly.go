@@ -99,7 +99,7 @@ func (r *Registry) awaitWrites(ctx context.Context, nonce string, readonly bool)
 // counts its own, and it is readonly as wanted only when all of them are.
 func (r *Registry) writes(ctx context.Context, nonce string, readonly bool) (all embeddedregistry.Writes, err error) {
 	if r.Spec.Count() == 1 {
-		return ownEndpoint(r.Spec).Writes(ctx, nonce)
+		return behind(r.Spec).Writes(ctx, nonce)
 	}
 	all.Readonly = readonly
 	for n := 1; n <= r.Spec.Count(); n++ {

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -39,7 +40,7 @@ func (r Redis) Server() RedisServer {
 func (r Redis) server() (server RedisServer, problem error) {
 	u, err := url.Parse(r.URL)
 	if err != nil {
-		return server, err.(*url.Error).Err
+		return server, errors.New("it is no URL") // what url says of it may hold a password
 	}
 	if u.Scheme != "redis" && u.Scheme != "rediss" || u.Hostname() == "" || u.RawQuery+u.Fragment != "" {
 		return server, fmt.Errorf("%q is not of the form redis://HOST:PORT/DB", u.Redacted())
@@ -70,6 +71,8 @@ func (s Spec) checkReplicas() *finding {
 		return newFinding("replicas", "use --runtime docker, or leave it out", "a process of this machine runs once")
 	case s.Storage.Driver == StorageInMemory:
 		return newFinding("replicas", "use --storage filesystem", "with inmemory storage each of the %d would have images of its own", n)
+	case s.Mirror.Of != "":
+		return newFinding("replicas", "leave it out, or leave --mirror-of out", "a mirror keeps one list of what is to expire, which several would overwrite for each other")
 	case s.Image != "" && !s.ProxyOnHost():
 		return newFinding("replicas", "leave --proxy-image or --image out", "nobody but the proxy's container reaches a stock image, so that nobody can tell when one of %d is ready for the next to be restarted", n)
 	case s.Image != "" && s.ProxyOnHost() && s.Proxy.BackendPort()+n-1 > 65535:
