@@ -21,6 +21,8 @@ import (
 
 	"github.com/regctl/regctl/internal/engine/enginetest"
 	"github.com/regctl/regctl/internal/pki"
+	"github.com/regctl/regctl/internal/proxy"
+	"github.com/regctl/regctl/internal/proxy/proxytest"
 	"github.com/regctl/regctl/internal/testenv"
 	"github.com/regctl/regctl/internal/testpebble"
 )
@@ -32,15 +34,26 @@ func TestRenewUnderLoad(t *testing.T) {
 	testenv.Need(t, "root", "docker")
 	bin := build(t)
 	client := enginetest.DockerdWithEtc(t, "registry.test")
-	for _, runtime := range []string{"docker", "process"} {
-		t.Run(runtime, func(t *testing.T) {
-			r := newRun(t, bin, "load-"+runtime)
-			r.must(t, "init", "--host", "registry.test", "--port", r.port, "--runtime", runtime)
+	for _, by := range []string{"docker", "process", "nginx"} {
+		t.Run(by, func(t *testing.T) {
+			r := newRun(t, bin, "load-"+by)
+			r.must(t, append([]string{"init", "--host", "registry.test", "--port", r.port}, servedBy(t, by)...)...)
 			ca := read(t, filepath.Join(r.dir, "certs", "ca.crt"))
 			write(t, filepath.Join(client.Etc, "docker", "certs.d", "registry.test:"+r.port, "ca.crt"), string(ca))
 			renewUnderLoad(t, r, client.Sock, ca)
 		})
 	}
+}
+
+// servedBy is what init is told to have a registry served by a runtime, or as a container
+// behind an nginx of the test's own.
+func servedBy(t *testing.T, by string) []string {
+	t.Helper()
+	if by != "nginx" {
+		return []string{"--runtime", by}
+	}
+	proxytest.Start(t, proxy.Nginx)
+	return []string{"--runtime", "docker", "--proxy", by}
 }
 
 // TestRenewUnderLoadByACME is the same where an ACME server signs, and asks the

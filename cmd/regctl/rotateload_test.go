@@ -17,13 +17,13 @@ import (
 // what the fifth host trusts at the time. Nothing fails, nothing restarts, and all come
 // to see the last leaf.
 func TestRotateUnderLoad(t *testing.T) {
-	for _, runtime := range []string{"docker", "process"} {
-		t.Run(runtime, func(t *testing.T) { rotateUnderLoad(t, runtime) })
+	for _, by := range []string{"docker", "process", "nginx"} {
+		t.Run(by, func(t *testing.T) { rotateUnderLoad(t, servedBy(t, by)...) })
 	}
 }
 
-func rotateUnderLoad(t *testing.T, runtime string) {
-	f := newFleetRun(t, testfleet.Hosts(5, testfleet.Docker), "--runtime", runtime)
+func rotateUnderLoad(t *testing.T, served ...string) {
+	f := newFleetRun(t, testfleet.Hosts(5, testfleet.Docker), served...)
 	f.over(t, 0, "trust-clients", "--store", "docker", "--hosts", f.names()).all(t, 5, "changed", "docker pull")
 	crew := &crew{run: f.run}
 	for i, h := range f.fleet.Hosts()[:4] {
