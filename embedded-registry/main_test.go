@@ -24,6 +24,13 @@ import (
 // patience is for what should happen at once, on a machine that is busy.
 const patience = 30 * time.Second
 
+// The SDK of S3 puts what AWS_CA_BUNDLE names into http.DefaultTransport, each time that
+// a session is made, and tests make them side by side.
+func TestMain(m *testing.M) {
+	_ = os.Unsetenv("AWS_CA_BUNDLE")
+	m.Run()
+}
+
 // wait polls until ok says so.
 func wait(t *testing.T, what string, ok func() bool) {
 	t.Helper()

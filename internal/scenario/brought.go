@@ -111,7 +111,7 @@ func (b broughtPair) planCA(seen host.Facts, pair pki.Pair, change step.Change) 
 		return change, fmt.Errorf("%s: %w", b.spec.TLS.CACert, err)
 	}
 	if b.renewal && !bytes.Equal(placed.Data, ca.Data) {
-		return change, fault.Fail("regctl apply has the hosts that trust the registry take it first",
+		return change, fault.Fail("regctl apply places it, once the hosts that trust the registry have it too",
 			"%s is another CA than %s, which clients trust", b.spec.TLS.CACert, b.placedCA().Path)
 	}
 	if !bytes.Equal(placed.Data, ca.Data) {
