@@ -21,6 +21,7 @@ import (
 	"github.com/regctl/regctl/internal/engine/enginetest"
 	"github.com/regctl/regctl/internal/proxy"
 	"github.com/regctl/regctl/internal/proxy/proxytest"
+	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/testenv"
 	"github.com/regctl/regctl/internal/testpebble"
 )
@@ -86,6 +87,33 @@ func (p *proxiedRun) trusted(t *testing.T) {
 // docker is a docker command of the other machine, with logins of its own.
 func (p *proxiedRun) docker(t *testing.T) dockerClient {
 	return dockerClient{config: t.TempDir(), repository: "registry.test:" + p.port + "/" + p.name, sock: p.client.Sock}
+}
+
+// groups has Apache tell who may push from who may pull, and ends that again.
+func (p *proxiedRun) groups(t *testing.T) {
+	t.Helper()
+	before := string(read(t, filepath.Join(p.dir, "regctl.yaml")))
+	p.change(t, "authAt: proxy\n", "authAt: proxy\n  pushers: [alice]\n  pullers: [carol]\n")
+	p.must(t, "apply")
+	p.told(t, secondPhrase, "user", "add", "carol", "--password-stdin")
+	carol := p.docker(t)
+	if err := carol.login("carol", secondPhrase); err != nil {
+		t.Error(err)
+	}
+	if _, err := carol.push(); err == nil {
+		t.Error("carol, who may pull, pushes")
+	}
+	if code := p.asked(t, "carol", secondPhrase); code != http.StatusOK {
+		t.Errorf("carol is answered %d", code)
+	}
+	p.must(t, "user", "remove", "carol", "--yes")
+	if err := os.WriteFile(filepath.Join(p.dir, "regctl.yaml"), []byte(before), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.must(t, "apply")
+	if left, _ := filepath.Glob(filepath.Join(p.server.Root, "regctl-*.htgroup")); len(left) > 0 {
+		t.Errorf("without groups there is %v", left)
+	}
 }
 
 func (p *proxiedRun) neighbour(t *testing.T) {
@@ -246,6 +274,9 @@ func (p *proxiedRun) askedAtProxy(t *testing.T) {
 	}
 	if found := p.must(t, "plan"); !strings.Contains(found, "nothing to do") {
 		t.Errorf("plan:\n%s", found)
+	}
+	if p.kind == spec.ProxyApache {
+		p.groups(t)
 	}
 	p.change(t, "authAt: proxy\n", "")
 	p.must(t, "apply")

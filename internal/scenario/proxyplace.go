@@ -161,6 +161,9 @@ func (p Place) front(s spec.Spec, use pair) proxy.Site {
 	}
 	if s.ProxyAsks() && s.ProxyOnHost() && p.Front != nil {
 		site.UsersFile = p.Front.server.UsersPath(s.Name)
+		if s.Proxy.HasGroups() {
+			site.GroupsFile = p.Front.server.GroupsPath(s.Name)
+		}
 	}
 	if webroot := acmeWebroot(s); webroot != "" {
 		site.Webroot = webroot

@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"path/filepath"
+	"strings"
 
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/host"
@@ -161,7 +162,12 @@ func usersAtProxy(s spec.Spec, p Place) []step.Step {
 		return []step.Step{usersCopy{p, imageUsers(p), p.UID, p.GID}}
 	}
 	server := p.Front.server
-	return []step.Step{usersCopy{p, server.UsersPath(s.Name), ourUID(), server.GID}}
+	steps := []step.Step{usersCopy{p, server.UsersPath(s.Name), ourUID(), server.GID}}
+	if s.Proxy.HasGroups() {
+		groups := "pusher: " + strings.Join(s.Proxy.Pushers, " ") + "\npuller: " + strings.Join(s.Proxy.Pullers, " ") + "\n"
+		steps = append(steps, step.WriteFile{Path: server.GroupsPath(s.Name), Data: []byte(groups), Mode: 0o640, UID: ourUID(), GID: server.GID})
+	}
+	return steps
 }
 
 // usersCopy keeps the copy: root's, and readable for the workers.

@@ -3,6 +3,7 @@ package scenario
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/host"
@@ -61,7 +62,8 @@ func (r *Registry) forProxy(ref host.Ref) bool {
 	case host.Dir:
 		return r.isOurs(ref.Path, folder)
 	case host.File:
-		return filepath.Base(ref.Path) == "regctl-"+r.Spec.Name+".htpasswd" || statedir.SameFolder(filepath.Dir(ref.Path), folder)
+		base := strings.TrimPrefix(filepath.Base(ref.Path), "regctl-"+r.Spec.Name)
+		return base == ".htpasswd" || base == ".htgroup" || statedir.SameFolder(filepath.Dir(ref.Path), folder)
 	}
 	return false
 }
@@ -81,6 +83,8 @@ func wantedForProxy(s spec.Spec, p Place, ref host.Ref) bool {
 	case !s.ProxyOnHost():
 		base := filepath.Base(ref.Path)
 		return base == "nginx.conf" || base == "tls.pem" && s.TLS.Mode != spec.TLSNone || base == "htpasswd" && s.ProxyAsks()
+	case filepath.Ext(ref.Path) == ".htgroup":
+		return s.ProxyAsks() && s.Proxy.HasGroups() && ref.Path == p.Front.server.GroupsPath(s.Name)
 	case filepath.Ext(ref.Path) == ".htpasswd":
 		return s.ProxyAsks() && ref.Path == p.Front.server.UsersPath(s.Name)
 	}

@@ -1,6 +1,11 @@
 package spec
 
-import "github.com/distribution/reference"
+import (
+	"strings"
+	"unicode"
+
+	"github.com/distribution/reference"
+)
 
 // Proxy says which web server stands in front of the registry.
 type Proxy struct {
@@ -10,7 +15,14 @@ type Proxy struct {
 	// Port is where a stock image listens on 127.0.0.1; 0 is DefaultPort. The embedded
 	// registry listens on a unix socket.
 	Port int `yaml:"port,omitempty"`
+	// Pushers may do everything and Pullers may pull, where Apache asks for the password:
+	// the groups of distribution's recipe. With neither all users may do everything.
+	Pushers []string `yaml:"pushers,omitempty"`
+	Pullers []string `yaml:"pullers,omitempty"`
 }
+
+// HasGroups reports whether not all users may do everything.
+func (p Proxy) HasGroups() bool { return len(p.Pushers)+len(p.Pullers) > 0 }
 
 // Values that fields of Proxy take.
 const (
@@ -62,7 +74,10 @@ func (s Spec) checkProxy() *finding {
 		return newFinding("proxy.kind", choiceHint(p.Kind, []string{ProxyNone, ProxyNginx, ProxyApache}), "unknown value %q", p.Kind)
 	}
 	if !s.Proxied() {
-		for key, set := range map[string]bool{"proxy.image": p.Image != "", "proxy.authAt": p.AuthAt != "", "proxy.port": p.Port != 0} {
+		for key, set := range map[string]bool{
+			"proxy.image": p.Image != "", "proxy.authAt": p.AuthAt != "", "proxy.port": p.Port != 0,
+			"proxy.pushers": len(p.Pushers) > 0, "proxy.pullers": len(p.Pullers) > 0,
+		} {
 			if set {
 				return newFinding(key, "add --proxy nginx or --proxy apache, or leave it out", "no proxy stands in front")
 			}
@@ -75,7 +90,25 @@ func (s Spec) checkProxy() *finding {
 	if f := s.checkProxyImage(); f != nil {
 		return f
 	}
+	if f := s.checkGroups(); f != nil {
+		return f
+	}
 	return s.checkProxyMeets()
+}
+
+func (s Spec) checkGroups() *finding {
+	p := s.Proxy
+	for key, names := range map[string][]string{"proxy.pushers": p.Pushers, "proxy.pullers": p.Pullers} {
+		if len(names) > 0 && (p.Kind != ProxyApache || p.AuthAt != AuthAtProxy) {
+			return newFinding(key, "use kind: apache with authAt: proxy, or auth: {mode: token} for rules by repository", "only Apache knows groups, where it asks for the password")
+		}
+		for _, name := range names {
+			if name == "" || strings.ContainsFunc(name, unicode.IsSpace) || strings.ContainsFunc(name, unicode.IsControl) || strings.Contains(name, ":") {
+				return newFinding(key, "names as in user add", "%q cannot stand in Apache's file of groups", name)
+			}
+		}
+	}
+	return nil
 }
 
 func (s Spec) checkProxyImage() *finding {
@@ -132,5 +165,11 @@ func (w *writer) proxy(p Proxy) {
 	}
 	if p.Port != 0 {
 		w.key("  port", p.Port, "where the stock image listens on 127.0.0.1")
+	}
+	if len(p.Pushers) > 0 {
+		w.key("  pushers", p.Pushers, "users who may do everything")
+	}
+	if len(p.Pullers) > 0 {
+		w.key("  pullers", p.Pullers, "users who may pull")
 	}
 }
