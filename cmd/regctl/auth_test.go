@@ -144,7 +144,7 @@ func (r *run) identity(t *testing.T, runtime string) string {
 }
 
 // told runs a command that reads a password from standard input.
-func (r *run) told(t *testing.T, password string, args ...string) string {
+func (r *run) told(t testing.TB, password string, args ...string) string {
 	t.Helper()
 	cmd := r.command(args...)
 	cmd.Stdin = strings.NewReader(password + "\n")

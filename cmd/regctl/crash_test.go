@@ -65,7 +65,7 @@ func killedInit(t *testing.T, runtime string) {
 // run is one registry of a test's own, driven through the real executable.
 type run struct{ bin, name, dir, port string }
 
-func newRun(t *testing.T, bin, name string) *run {
+func newRun(t testing.TB, bin, name string) *run {
 	t.Helper()
 	l, err := net.Listen("tcp", ":0")
 	if err != nil {
@@ -84,7 +84,7 @@ func (r *run) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-func (r *run) must(t *testing.T, args ...string) string {
+func (r *run) must(t testing.TB, args ...string) string {
 	t.Helper()
 	out, err := r.command(args...).CombinedOutput()
 	if err != nil {

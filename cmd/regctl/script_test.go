@@ -51,7 +51,7 @@ func TestScripts(t *testing.T) {
 }
 
 // build makes the static executable that all scripts share.
-func build(t *testing.T) string {
+func build(t testing.TB) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "regctl")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, ".")

@@ -74,7 +74,7 @@ type authClient struct {
 	http.Client
 }
 
-func (r *run) authClient(t *testing.T) *authClient {
+func (r *run) authClient(t testing.TB) *authClient {
 	t.Helper()
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(read(t, filepath.Join(r.dir, "certs", "ca.crt")))
@@ -84,7 +84,7 @@ func (r *run) authClient(t *testing.T) *authClient {
 	return c
 }
 
-func (c *authClient) status(t *testing.T, user, password string) int {
+func (c *authClient) status(t testing.TB, user, password string) int {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url, nil)
 	if err != nil {

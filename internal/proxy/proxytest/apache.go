@@ -15,7 +15,7 @@ import (
 
 // layApache copies Debian's tree. What listens there listens on addresses of the
 // test's own, mod_ssl's included.
-func (i *Instance) layApache(t *testing.T, top string) {
+func (i *Instance) layApache(t testing.TB, top string) {
 	t.Helper()
 	testenv.Need(t, "/usr/sbin/apache2ctl")
 	must(t, os.RemoveAll(i.Root))

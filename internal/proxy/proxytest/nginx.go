@@ -39,7 +39,7 @@ http {
 }
 `
 
-func (i *Instance) layNginx(t *testing.T, top string) {
+func (i *Instance) layNginx(t testing.TB, top string) {
 	t.Helper()
 	testenv.Need(t, "/usr/sbin/nginx")
 	i.pidFile = filepath.Join(top, "run", "nginx.pid")

@@ -40,7 +40,7 @@ type Instance struct {
 }
 
 // Start is New, Run, and PATH set for the length of the test, which cannot be parallel.
-func Start(t *testing.T, kind proxy.Kind) *Instance {
+func Start(t testing.TB, kind proxy.Kind) *Instance {
 	t.Helper()
 	i := New(t, kind)
 	t.Setenv("PATH", i.Bin+":"+os.Getenv("PATH"))
@@ -50,7 +50,7 @@ func Start(t *testing.T, kind proxy.Kind) *Instance {
 
 // New lays the tree out and starts nothing. It skips where the server is not
 // installed. Whatever runs with that tree is ended with the test.
-func New(t *testing.T, kind proxy.Kind) *Instance {
+func New(t testing.TB, kind proxy.Kind) *Instance {
 	t.Helper()
 	testenv.Need(t, "root")
 	// Not t.TempDir: the workers must get in.
@@ -79,7 +79,7 @@ func New(t *testing.T, kind proxy.Kind) *Instance {
 }
 
 // Run starts the proxy.
-func (i *Instance) Run(t *testing.T) {
+func (i *Instance) Run(t testing.TB) {
 	t.Helper()
 	command := []string{"nginx"}
 	if i.Kind == proxy.Apache {
@@ -90,7 +90,7 @@ func (i *Instance) Run(t *testing.T) {
 
 // RunAs starts a proxy that the test has laid out by itself: a program of Bin, which
 // leaves that pid file.
-func (i *Instance) RunAs(t *testing.T, pidFile string, command ...string) {
+func (i *Instance) RunAs(t testing.TB, pidFile string, command ...string) {
 	t.Helper()
 	i.pidFile = pidFile
 	if out, err := exec.Command(filepath.Join(i.Bin, command[0]), command[1:]...).CombinedOutput(); err != nil {
@@ -100,7 +100,7 @@ func (i *Instance) RunAs(t *testing.T, pidFile string, command ...string) {
 }
 
 // Write puts a file into the tree.
-func (i *Instance) Write(t *testing.T, name, text string) {
+func (i *Instance) Write(t testing.TB, name, text string) {
 	t.Helper()
 	must(t, os.WriteFile(filepath.Join(i.Root, name), []byte(text), 0o644))
 }
@@ -118,7 +118,7 @@ func (i *Instance) PID() int {
 	return pid
 }
 
-func (i *Instance) stop(t *testing.T) {
+func (i *Instance) stop(t testing.TB) {
 	pid := i.PID()
 	if pid == 0 {
 		return
@@ -129,7 +129,7 @@ func (i *Instance) stop(t *testing.T) {
 
 // Held counts the bytes that the proxy's processes have in files that are deleted
 // already or that lie in its own tree, but for its logs: temporary ones, that is.
-func (i *Instance) Held(t *testing.T) int64 {
+func (i *Instance) Held(t testing.TB) int64 {
 	t.Helper()
 	var held int64
 	pids := []int{i.PID()}
@@ -164,7 +164,7 @@ func (i *Instance) Held(t *testing.T) int64 {
 
 // ReadOnly mounts the tree over itself so that nobody can write there, until the test
 // ends.
-func (i *Instance) ReadOnly(t *testing.T) {
+func (i *Instance) ReadOnly(t testing.TB) {
 	t.Helper()
 	if err := syscall.Mount(i.Root, i.Root, "", syscall.MS_BIND, ""); err != nil {
 		t.Skipf("needs mount: %v", err)
@@ -180,7 +180,7 @@ func alive(pid int) bool {
 }
 
 // AskNeighbour gets / of the site that is somebody else's.
-func (i *Instance) AskNeighbour(t *testing.T) string {
+func (i *Instance) AskNeighbour(t testing.TB) string {
 	t.Helper()
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		network := map[proxy.Kind]string{proxy.Nginx: "unix", proxy.Apache: "tcp"}[i.Kind]
@@ -195,7 +195,7 @@ func (i *Instance) AskNeighbour(t *testing.T) string {
 	return fmt.Sprintf("%d %s", resp.StatusCode, strings.TrimSpace(string(body[:n])))
 }
 
-func await(t *testing.T, what string, ok func() bool) {
+func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !ok(); {
 		if time.Now().After(deadline) {
@@ -205,7 +205,7 @@ func await(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
