@@ -19,10 +19,9 @@ import (
 	"time"
 
 	"github.com/regctl/regctl/internal/pki"
-)
 
-// patience is for what should happen at once, on a machine that is busy.
-const patience = 30 * time.Second
+	"github.com/regctl/regctl/internal/testserver"
+)
 
 // Options say how the server behaves. The zero value is a strict server that is as
 // fast as it can be.
@@ -76,7 +75,7 @@ type Server struct {
 	t          testing.TB
 	management string // Pebble's, a URL
 	client     *http.Client
-	processes  []*process
+	processes  []*testserver.Process
 }
 
 // New starts the server. The first call on a machine builds it, which takes a
@@ -84,7 +83,7 @@ type Server struct {
 func New(t testing.TB, o Options) *Server {
 	t.Helper()
 	if o.Addr == "" {
-		o.Addr = loopback()
+		o.Addr = testserver.Loopback()
 	}
 	s := &Server{t: t, Addr: o.Addr, HTTPPort: o.HTTPPort, TLSPort: o.TLSPort, DNS: o.DNS}
 	dir := t.TempDir()
@@ -115,15 +114,30 @@ func (s *Server) makeTLS(dir string) {
 	s.CA = ca
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
-	s.client = &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	s.client = &http.Client{Timeout: testserver.Patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+}
+
+// start runs one of Pebble's programs.
+func (s *Server) start(program, dir string, env []string, prepare func() (args []string, url string)) {
+	s.t.Helper()
+	g := testserver.Program{Module: "pebble", Name: program, Dir: dir, Env: env, Client: s.client}
+	s.processes = append(s.processes, g.Start(s.t, prepare))
+}
+
+func orFree(t testing.TB, addr string, port int) int {
+	t.Helper()
+	if port != 0 {
+		return port
+	}
+	return testserver.FreePort(t, addr)
 }
 
 // startNames starts the challenge test server, for its DNS alone.
 func (s *Server) startNames(dir string) {
 	s.t.Helper()
 	s.start("pebble-challtestsrv", dir, nil, func() (args []string, url string) {
-		s.DNS = net.JoinHostPort(s.Addr, strconv.Itoa(free(s.t, s.Addr)))
-		management := net.JoinHostPort(s.Addr, strconv.Itoa(free(s.t, s.Addr)))
+		s.DNS = net.JoinHostPort(s.Addr, strconv.Itoa(testserver.FreePort(s.t, s.Addr)))
+		management := net.JoinHostPort(s.Addr, strconv.Itoa(testserver.FreePort(s.t, s.Addr)))
 		s.Names = "http://" + management
 		return []string{
 			"-http01", "", "-https01", "", "-doh", "", "-tlsalpn01", "",
@@ -141,8 +155,8 @@ func (s *Server) startPebble(dir string, o Options) {
 		"PEBBLE_ALTERNATE_ROOTS=" + strconv.Itoa(o.AlternateRoots),
 	}
 	s.start("pebble", dir, env, func() (args []string, url string) {
-		listen := net.JoinHostPort(s.Addr, strconv.Itoa(free(s.t, s.Addr)))
-		management := net.JoinHostPort(s.Addr, strconv.Itoa(free(s.t, s.Addr)))
+		listen := net.JoinHostPort(s.Addr, strconv.Itoa(testserver.FreePort(s.t, s.Addr)))
+		management := net.JoinHostPort(s.Addr, strconv.Itoa(testserver.FreePort(s.t, s.Addr)))
 		s.Directory = "https://" + listen + directoryPath
 		s.management = "https://" + management
 		config := filepath.Join(dir, "pebble.json")
@@ -195,7 +209,7 @@ func (s *Server) write(path string, data []byte) {
 // Stop ends the server before its test does.
 func (s *Server) Stop() {
 	for _, p := range s.processes {
-		p.stop()
+		p.Stop()
 	}
 }
 
@@ -203,7 +217,7 @@ func (s *Server) Stop() {
 func (s *Server) Log() string {
 	var all []string
 	for _, p := range s.processes {
-		all = append(all, p.log.String())
+		all = append(all, p.Log())
 	}
 	return strings.Join(all, "\n")
 }
@@ -215,7 +229,7 @@ func (s *Server) call(method, url string, body any) []byte {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testserver.Patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(string(data)))
 	if err != nil {

@@ -10,16 +10,14 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go/aws"
 	"github.com/aws/aws-sdk-go/aws/credentials"
 	"github.com/aws/aws-sdk-go/aws/session"
 	"github.com/aws/aws-sdk-go/service/s3"
-)
 
-// patience is for what should happen at once, on a machine that is busy.
-const patience = 30 * time.Second
+	"github.com/regctl/regctl/internal/testserver"
+)
 
 // Bucket, and who may do anything with it.
 const (
@@ -33,10 +31,8 @@ type Server struct {
 	URL  string // the endpoint, path style
 	Root string // a folder a bucket
 
-	t         testing.TB
-	client    *http.Client
-	binary    string
-	processes []*process
+	t       testing.TB
+	process *testserver.Process
 }
 
 // New starts the server with Bucket in it, empty, on addr; "" picks a loopback address
@@ -45,18 +41,19 @@ type Server struct {
 func New(t testing.TB, addr string) *Server {
 	t.Helper()
 	if addr == "" {
-		addr = loopback()
+		addr = testserver.Loopback()
 	}
 	dir := t.TempDir()
-	s := &Server{Root: filepath.Join(dir, "root"), t: t, client: &http.Client{Timeout: patience}}
+	s := &Server{Root: filepath.Join(dir, "root"), t: t}
 	side, iam := filepath.Join(dir, "side"), filepath.Join(dir, "iam")
 	for _, d := range []string{filepath.Join(s.Root, Bucket), side, iam} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.start("versitygw", dir, nil, func() (args []string, url string) {
-		listen := net.JoinHostPort(addr, strconv.Itoa(free(t, addr)))
+	g := testserver.Program{Module: "versitygw", Name: "versitygw", Dir: dir, Client: &http.Client{Timeout: testserver.Patience}}
+	s.process = g.Start(t, func() (args []string, url string) {
+		listen := net.JoinHostPort(addr, strconv.Itoa(testserver.FreePort(t, addr)))
 		s.URL = "http://" + listen
 		return []string{
 			"--port", listen, "--access", AccessKey, "--secret", SecretKey, "--iam-dir", iam,
@@ -84,7 +81,7 @@ func (s *Server) Objects() int {
 // IAM's names, such as s3:PutObject.
 func (s *Server) Allow(access, secret string, actions ...string) {
 	s.t.Helper()
-	admin := exec.CommandContext(s.t.Context(), s.binary, "admin", "--endpoint-url", s.URL, "--access", AccessKey, "--secret", SecretKey,
+	admin := exec.CommandContext(s.t.Context(), s.process.Binary, "admin", "--endpoint-url", s.URL, "--access", AccessKey, "--secret", SecretKey,
 		"create-user", "--access", access, "--secret", secret, "--role", "user")
 	if out, err := admin.CombinedOutput(); err != nil {
 		s.t.Fatalf("%v\n%s", err, out)
@@ -114,7 +111,5 @@ func (s *Server) asRoot() *s3.S3 {
 
 // Stop ends the server before its test does.
 func (s *Server) Stop() {
-	for _, p := range s.processes {
-		p.stop()
-	}
+	s.process.Stop()
 }
