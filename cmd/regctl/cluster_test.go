@@ -245,7 +245,9 @@ func (c *clusterRun) mendsSecret(t *testing.T) {
 
 func (c *clusterRun) answers(t *testing.T, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
 		resp, err := c.replica(n).Get("http://registry/v2/")
 		if err == nil {
 			_ = resp.Body.Close()
