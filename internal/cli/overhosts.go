@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"maps"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -63,6 +64,9 @@ type clientsCommand struct {
 // written down, and prints what came of it.
 func (a *app) overHosts(cmd *cobra.Command, r *scenario.Registry, hosts []string, s *sshFlags, got secrets, c clientsCommand) (err error) {
 	ctx := cmd.Context()
+	if a.getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // a login makes much garbage and keeps little of it
+	}
 	var how *verify.Target
 	if !c.dryRun {
 		if err := r.LockForClients(ctx, a.flag.lockTimeout, "regctl "+cmd.Name()); err != nil {

@@ -15,7 +15,7 @@ import (
 func Check(ctx context.Context, h host.Host, w Wish) (Report, error) {
 	failed := Report{Status: Failed}
 	w.Options.Restart = true // nothing is restarted: it is planned only
-	s, c, ledger, err := see(ctx, h, nil, guess(w.Registry, w.Stores, w.Options))
+	s, c, ledger, err := see(ctx, h, trust.Reads(), guess(w.Registry, w.Stores, w.Options))
 	if err != nil {
 		return failed, err
 	}

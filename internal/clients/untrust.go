@@ -11,7 +11,7 @@ import (
 // addresses, by the host's own ledger. A host without anything of ours is unchanged.
 func Untrust(ctx context.Context, h host.Host, addresses []string, opts trust.Options, dryRun bool) (Report, error) {
 	failed := Report{Status: Failed}
-	s, c, ledger, err := see(ctx, h, nil, nil)
+	s, c, ledger, err := see(ctx, h, trust.Reads(), nil)
 	if err != nil {
 		return failed, err
 	}
