@@ -85,6 +85,7 @@ func (a *app) runInit(cmd *cobra.Command, o *initOptions) error {
 	if !changed {
 		a.ui.Say("nothing to do: %s is as wanted", r.Dir)
 	}
+	a.sayBehind(r)
 	return a.showInit(r, changed, o.user.account)
 }
 

@@ -33,6 +33,7 @@ func (a *app) runStart(ctx context.Context, dryRun bool) error {
 	if err != nil || dryRun {
 		return err
 	}
+	a.sayBehind(r)
 	return a.powered(r, changed, "it runs")
 }
 

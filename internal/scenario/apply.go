@@ -58,6 +58,10 @@ func (r *Registry) refresh(ctx context.Context) error {
 		if _, err := statedir.Recover(ctx, r.Dir, r.site.host); err != nil {
 			return err
 		}
+		if now, err = readFile(r.Dir.Spec()); err != nil {
+			return err
+		}
+		r.overtaken = !bytes.Equal(now, r.file) && !bytes.Equal(now, r.write)
 	}
 	r.state, err = statedir.LoadState(r.Dir)
 	return err
@@ -85,6 +89,9 @@ func (r *Registry) Apply(ctx context.Context, planned step.Planned, retain bool)
 	r.state.TLS, r.state.PublicCA, r.state.Address = r.forState()
 	r.state.UID, r.state.GID = r.site.place.UID, r.site.place.GID
 	r.state.Image, r.state.Engine = r.site.image, r.site.engine
+	if r.site.own && r.state.SchemaVersion != 1 { // which has no room for it
+		r.state.Program = r.Version
+	}
 	if err := r.carryOut(ctx, planned, before, retain); err != nil || waits(planned) {
 		return err
 	}

@@ -25,6 +25,7 @@ type Registry struct {
 	Dir     statedir.Dir
 	Spec    spec.Spec // what is wanted; of a registry that does not exist yet, the defaults
 	NoStart bool      // write everything, run nothing
+	Version string    // of this program
 	// Progress, when set, is told of each thing before it is done.
 	Progress func(string)
 	// Passphrase, when set, asks for that of the key at path; again after a wrong one.
@@ -43,6 +44,8 @@ type Registry struct {
 	lock           *statedir.Lock
 	site           *site
 	aside          bool // the proxy is left aside
+	upgrading      bool // this executable is to take over
+	overtaken      bool // a command that was killed has changed regctl.yaml since Open
 	learnt         learnt
 }
 
@@ -175,6 +178,9 @@ func (r *Registry) Connect(ctx context.Context) (err error) {
 
 // Plan compares the machine with what is wanted.
 func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
+	if r.overtaken {
+		return step.Planned{}, fault.Fail("run the same command again", "%s: %w", r.Dir.Spec(), ErrChanged)
+	}
 	if !r.NoStart {
 		if err := r.site.preflight(ctx); err != nil {
 			return step.Planned{}, err
