@@ -39,7 +39,11 @@ func (a *app) open(find finder) (*scenario.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return scenario.Open(dir, a.flag.name, a.getenv)
+	r, err := scenario.Open(dir, a.flag.name, a.getenv)
+	if r != nil {
+		r.Waiting = func(holder string) { a.ui.Say("waiting for %s", holder) }
+	}
+	return r, err
 }
 
 // findExisting is find for commands that need a registry to work on.
