@@ -46,6 +46,7 @@ func (a *app) openDir(dir statedir.Dir, name string) (*scenario.Registry, error)
 	r, err := scenario.Open(dir, name, a.getenv)
 	if r != nil {
 		r.Version = a.sys.Version
+		r.Waiting = func(holder string) { a.ui.Say("waiting for %s", holder) }
 	}
 	return r, err
 }

@@ -28,7 +28,9 @@ var ErrChanged = errors.New("changed while we waited")
 // command, waiting up to timeout for another. What a killed command left half
 // done is finished first.
 func (r *Registry) Lock(ctx context.Context, timeout time.Duration, command string) error {
+	told := r.tellWait()
 	lock, err := statedir.Claim(ctx, r.Dir, r.Spec.Name, timeout, command)
+	told()
 	if err != nil {
 		return err
 	}
@@ -37,6 +39,22 @@ func (r *Registry) Lock(ctx context.Context, timeout time.Duration, command stri
 		return errors.Join(err, r.Unlock())
 	}
 	return nil
+}
+
+// waitUntold is how long a lock is waited for in silence.
+const waitUntold = time.Second
+
+// tellWait has it told for what a command waits that has to wait for the lock, until
+// the function that it returns is called.
+func (r *Registry) tellWait() (stop func() bool) {
+	if r.Waiting == nil {
+		return func() bool { return false }
+	}
+	return time.AfterFunc(waitUntold, func() {
+		if holder := statedir.HeldBy(r.Dir); holder != "" {
+			r.Waiting(holder)
+		}
+	}).Stop
 }
 
 // Unlock lets the next command go on.
@@ -203,7 +221,11 @@ func (r *Registry) watch() {
 		case host.File, host.Dir, host.Link, engine.KindServed:
 			return // quick, and named by plan for those who ask
 		}
-		r.Progress(fmt.Sprintf("%s %s", progressVerb[op.Action], r.site.describe(op)))
+		what := r.site.describe(op)
+		if op.Kind == engine.KindImage && op.Action == host.Remove {
+			what += ", " + unlessUsed
+		}
+		r.Progress(fmt.Sprintf("%s %s", progressVerb[op.Action], what))
 	}
 }
 

@@ -142,7 +142,7 @@ func (r *Registry) sweepInside(ctx context.Context, o engine.SweepOptions) (embe
 		return embeddedregistry.Collected{}, err
 	}
 	if !running {
-		return embeddedregistry.Collected{}, fault.Usage("regctl start starts it",
+		return embeddedregistry.Collected{}, fault.Fail("regctl start starts it",
 			"the images are in %s, which is reached from the container, and that does not run", r.storage())
 	}
 	docker, err := openDocker(ctx, r)
