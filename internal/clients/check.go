@@ -73,7 +73,9 @@ func strayed(all []Store) string {
 			if text != "" {
 				text += ", "
 			}
-			text += item.Target + map[host.Action]string{host.Create: " is missing", host.Change: " differs"}[item.Action]
+			text += item.Target + map[host.Action]string{
+				host.Create: " is missing", host.Change: " differs", host.Restart: " is due, since what runs is not as the file says",
+			}[item.Action]
 		}
 	}
 	return text

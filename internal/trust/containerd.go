@@ -78,7 +78,8 @@ func (c Client) containerdMajor() int {
 }
 
 // cri reports whether containerd's CRI plugin is on and there is somebody to use
-// it. Docker's own containerd has it switched off, or on and unused.
+// it. Docker's own containerd has it switched off, or on and unused. One that runs
+// without dockerd and has a config_path was set up for it, wherever dockerd is installed.
 func (c Client) cri() bool {
 	if !c.has("containerd") && !c.runs("containerd") {
 		return false
@@ -92,5 +93,7 @@ func (c Client) cri() bool {
 			return false
 		}
 	}
-	return c.has("crictl") || !c.has("dockerd", "nerdctl")
+	alone := c.runs("containerd") && c.DockerdPID == 0 // then it is nobody's private one
+	dir, err := ConfigPathIn(c.ContainerdConfig)
+	return c.has("crictl") || !c.has("dockerd", "nerdctl") || alone && err == nil && dir != ""
 }
