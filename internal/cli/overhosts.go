@@ -104,7 +104,9 @@ func (a *app) overHosts(cmd *cobra.Command, r *scenario.Registry, hosts []string
 		over.Keep = func(known *statedir.Client, report clients.Report) {
 			if !c.check {
 				known.Run = run.ID
-				known.Settings = merged(known.Settings, settings(cmd, c.remember...))
+				if report.Reached { // by these flags: others may be a slip
+					known.Settings = merged(known.Settings, settings(cmd, c.remember...))
+				}
 			}
 			c.keep(known, report)
 		}

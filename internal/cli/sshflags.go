@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -74,7 +76,8 @@ func (s *sshFlags) registerLogin(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("ask-become-pass", "become-password-stdin")
 }
 
-// check refuses numbers that make no sense.
+// check refuses what would fail on every host alike: numbers that make no sense, files
+// that are not there, a way that cannot be read.
 func (s *sshFlags) check() error {
 	switch {
 	case s.parallel < 1:
@@ -85,6 +88,26 @@ func (s *sshFlags) check() error {
 		return fault.Usage("for example --connect-timeout 10s", "--connect-timeout cannot be %s", s.connectTimeout)
 	case s.timeout <= 0:
 		return fault.Usage("for example --timeout 5m", "--timeout cannot be %s", s.timeout)
+	case strings.HasPrefix(s.user, "-") || strings.ContainsFunc(s.user, unicode.IsSpace):
+		return fault.Usage("give the name of a user of the hosts", "--user cannot be %q", s.user)
+	}
+	if s.sshConfig != "" && s.sshConfig != "none" {
+		if _, err := os.Stat(s.sshConfig); err != nil {
+			return fault.Usage("name a file that is there, or none", "--ssh-config: %w", err)
+		}
+	}
+	for _, path := range s.identities {
+		if _, err := os.Stat(path); err != nil {
+			return fault.Usage("name a private key that you may read", "--identity: %w", err)
+		}
+	}
+	if s.jump == "" || s.jump == "none" {
+		return nil
+	}
+	for way := range strings.SplitSeq(s.jump, ",") {
+		if _, err := host.ParseTarget(strings.TrimSpace(way)); err != nil {
+			return fmt.Errorf("--jump: %w", err)
+		}
 	}
 	return nil
 }

@@ -38,6 +38,9 @@ func (d *Dialer) login(ctx context.Context, e endpoint, path []string) (*ssh.Cli
 	client, err := d.handshake(ctx, e, conn)
 	if err != nil {
 		_ = conn.Close() // it is given up
+		if said := story(conn); said != "" {
+			err = fault.Fail(fault.Hint(err), "%w; its ProxyCommand said: %s", err, said)
+		}
 		return nil, err
 	}
 	return client, nil
