@@ -19,6 +19,7 @@ import (
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/secret"
 	"github.com/regctl/regctl/internal/statedir"
+	"github.com/regctl/regctl/internal/trust"
 )
 
 // sshFlags say which hosts, and how to log in to them. They are the same on every
@@ -231,6 +232,7 @@ type dialers struct {
 	flags   *sshFlags
 	given   func(flag string) bool
 	secrets secrets
+	stores  []string // those that --store names
 	dryRun  bool
 
 	mu  sync.Mutex
@@ -291,7 +293,9 @@ func (d *dialers) options(ctx context.Context, known map[string][]string) (host.
 	if text("port", &port); port != "" {
 		_, _ = fmt.Sscan(port, &s.port) // it was a flag's number once
 	}
+	own := ownStores(d.stores)
 	o := host.SSHOptions{
+		AsLogin: known[asLogin] != nil && (own || len(d.stores) == 0), OrLogin: own,
 		User: s.user, Port: s.port, Identities: s.identities, ConfigFile: s.sshConfig, KnownHosts: s.known,
 		AcceptNewHostKeys: s.acceptNew, KeepKnownHosts: d.dryRun, Jump: s.jump, ConnectTimeout: s.connectTimeout, Timeout: s.timeout,
 		Warn: func(text string) { d.a.ui.Warn("%s", text) },
@@ -305,7 +309,20 @@ func (d *dialers) options(ctx context.Context, known map[string][]string) (host.
 	if !d.secrets.become.Empty() {
 		o.BecomePassword = func() (secret.String, error) { return d.secrets.become, nil }
 	}
-	return o, fmt.Sprintf("%q %d %q %q %q %q", s.user, s.port, s.identities, s.sshConfig, s.known, s.jump)
+	return o, fmt.Sprintf("%q %d %q %q %q %q %t", s.user, s.port, s.identities, s.sshConfig, s.known, s.jump, o.AsLogin)
+}
+
+// asLogin is where a client's settings say that what it holds was placed by the user who
+// logs in, without root.
+const asLogin = "as-login"
+
+// ownStores reports whether the stores named can be had without root: those of rootless
+// Docker, and podman's beside it.
+func ownStores(names []string) bool {
+	others := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return name == string(trust.Rootless) || name == string(trust.Podman)
+	})
+	return len(others) == 0 && slices.Contains(names, string(trust.Rootless))
 }
 
 func (d *dialers) close() {

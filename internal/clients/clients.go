@@ -36,6 +36,8 @@ type Report struct {
 	Warnings   []string // that hold for this host
 	// Reached says that the host answered at all.
 	Reached bool
+	// AsLogin says that it was done by the user who logged in, without root.
+	AsLogin bool
 }
 
 // Store is one store on one host.

@@ -55,7 +55,7 @@ func Trust(ctx context.Context, h host.Host, w Wish) (Report, error) {
 	if err != nil {
 		return failed, err
 	}
-	report := Report{Reached: true, Stores: append(gone, stores(plans, Changed)...)}
+	report := Report{Reached: true, AsLogin: !w.DryRun && c.UID != 0, Stores: append(gone, stores(plans, Changed)...)}
 	report.Status = whole(report.Stores)
 	for _, p := range placed {
 		report.Warnings = appendNew(report.Warnings, p.Warnings...)

@@ -131,6 +131,8 @@ func refused(e endpoint, err error) error {
 	name := e.given.Given
 	text := strings.TrimPrefix(err.Error(), "ssh: handshake failed: ")
 	switch {
+	case fault.Hint(err) != "": // our own: of a key that is locked
+		return fault.Fail(fault.Hint(err), "%s: %s", name, text)
 	// The number is that of a plain refusal, which x/crypto does not expect of a host
 	// that offers questions and has none.
 	case strings.Contains(text, "unable to authenticate"), strings.Contains(text, "unexpected message type 51"):

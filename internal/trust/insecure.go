@@ -9,7 +9,7 @@ import (
 )
 
 func insecureWarning(r Registry) string {
-	return r.Address() + " is an insecure registry for this client now: nothing proves whom it talks to, and images and passwords cross the network in clear"
+	return r.Address() + " is an insecure registry for this client: nothing proves whom it talks to, and images and passwords cross the network in clear"
 }
 
 // insecureDocker lists the registry in daemon.json, which dockerd reads on SIGHUP.
