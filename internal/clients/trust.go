@@ -152,7 +152,7 @@ func prove(ctx context.Context, h host.Host, c trust.Client, placed []trust.Plac
 			by = appendNew(by, o.By)
 		}
 		for i := range report.Stores {
-			if report.Stores[i].Store == o.Store {
+			if report.Stores[i].Store == o.Store && report.Stores[i].Path == o.Path {
 				if o.Verified {
 					report.Stores[i].VerifiedBy = o.By
 				}
