@@ -95,7 +95,8 @@ func (a *app) overHosts(cmd *cobra.Command, r *scenario.Registry, hosts []string
 		return err
 	}
 	tell, end := a.progress(c.verb)
-	dial := &dialers{a: a, flags: s, given: cmd.Flags().Changed, secrets: got, dryRun: c.dryRun}
+	stores, _ := cmd.Flags().GetStringSlice("store") // not every command has it
+	dial := &dialers{a: a, flags: s, given: cmd.Flags().Changed, secrets: got, stores: stores, dryRun: c.dryRun}
 	defer dial.close()
 	over := clients.Run{
 		Dir: r.Dir, Hosts: hosts, Dial: dial.dial,
@@ -108,7 +109,12 @@ func (a *app) overHosts(cmd *cobra.Command, r *scenario.Registry, hosts []string
 		over.Keep = func(known *statedir.Client, report clients.Report) {
 			if !c.check {
 				known.Run = run.ID
-				known.Settings = merged(known.Settings, settings(cmd, c.remember...))
+				if report.Reached { // by these flags: others may be a slip
+					known.Settings = merged(known.Settings, settings(cmd, c.remember...))
+					if report.AsLogin {
+						known.Settings[asLogin] = []string{"true"}
+					}
+				}
 			}
 			c.keep(known, report)
 		}

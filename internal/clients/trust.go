@@ -58,7 +58,7 @@ func Trust(ctx context.Context, h host.Host, w Wish) (Report, error) {
 	if err != nil {
 		return failed, err
 	}
-	report := Report{Reached: true, Stores: append(gone, stores(plans, Changed)...)}
+	report := Report{Reached: true, AsLogin: !w.DryRun && c.UID != 0, Stores: append(gone, stores(plans, Changed)...)}
 	report.Status = whole(report.Stores)
 	for _, p := range placed {
 		report.Warnings = appendNew(report.Warnings, p.Warnings...)
@@ -155,7 +155,7 @@ func prove(ctx context.Context, h host.Host, c trust.Client, placed []trust.Plac
 			by = appendNew(by, o.By)
 		}
 		for i := range report.Stores {
-			if report.Stores[i].Store == o.Store {
+			if report.Stores[i].Store == o.Store && report.Stores[i].Path == o.Path {
 				if o.Verified {
 					report.Stores[i].VerifiedBy = o.By
 				}

@@ -2,6 +2,8 @@ package clients
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/trust"
@@ -39,7 +41,8 @@ func Untrust(ctx context.Context, h host.Host, addresses []string, opts trust.Op
 		return failed, err
 	}
 	for _, r := range receipts {
-		if r.Note != "" {
+		inner := func(o host.Receipt) bool { return o.Note == r.Note && strings.HasPrefix(o.Path, r.Path+"/") }
+		if r.Note != "" && !slices.ContainsFunc(receipts, inner) { // what holds a folder that stays is no news
 			report.Warnings = appendNew(report.Warnings, r.Path+": "+r.Note)
 		}
 	}

@@ -82,6 +82,8 @@ func failedThere(verb, path string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EROFS):
 		return fault.Fail("that file system is mounted read-only there: remount it, and run the same command again", "%s %s: %w", verb, path, err)
+	case errors.Is(err, syscall.EPERM): // root is told this too
+		return fault.Fail("see with lsattr whether it is immutable (chattr -i ends that); if not, log in as root or as a user with sudo", "%s %s: %w", verb, path, err)
 	case errors.Is(err, fs.ErrPermission):
 		return fault.Fail("log in as root, or as a user with sudo", "%s %s: %w", verb, path, err)
 	}
