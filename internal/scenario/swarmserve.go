@@ -18,12 +18,13 @@ import (
 func (r *Registry) followed(want engine.Service) []step.Step {
 	return []step.Step{
 		engine.ServiceStep{Want: want, Files: servedRefs(r.Dir), Pause: r.pause()},
-		r.rolled(),
+		r.rolled(&want, false),
 	}
 }
 
-func (r *Registry) rolled() engine.RolledStep {
-	rolled := engine.Rolled{Service: r.Spec.Name, Endpoint: engine.Endpoint{URL: r.Spec.Endpoint()}}
+// rolled waits for a service that was made as made, or just updated.
+func (r *Registry) rolled(made *engine.Service, updated bool) engine.RolledStep {
+	rolled := engine.Rolled{Service: r.Spec.Name, Endpoint: engine.Endpoint{URL: r.Spec.Endpoint()}, Made: made, Updated: updated}
 	if r.Spec.TLS.Mode != spec.TLSNone {
 		rolled.Leaf = r.chainPath()
 	}
@@ -109,7 +110,7 @@ func (r *Registry) followedNow(ctx context.Context) ([]step.Step, error) {
 	}
 	return []step.Step{
 		engine.ServiceStep{Want: found.Service, Files: servedRefs(r.Dir), Stopped: found.State == Stopped, Pause: r.pause()},
-		r.rolled(),
+		r.rolled(&found.Service, false),
 	}, nil
 }
 
