@@ -93,7 +93,7 @@ func (h Rolls) roll(ctx context.Context, want Rolled, node string) ([]SwarmTask,
 		ready := readyTasks(tasks)
 		ends = ends.count(tasks)
 		taken, err := h.takenBack(now, want)
-		if err == nil && taken == "" {
+		if err == nil && taken == "" && !now.rollsBack() {
 			taken = ends.often(tasks)
 		}
 		if err == nil && taken != "" {
@@ -102,7 +102,7 @@ func (h Rolls) roll(ctx context.Context, want Rolled, node string) ([]SwarmTask,
 		if err != nil {
 			return nil, err
 		}
-		if ready == replicasOf(now.made, true) {
+		if ready == replicasOf(now.made, true) && !now.rollsBack() {
 			return tasks, nil
 		}
 		if text := fmt.Sprintf("%d of %d tasks of service %s are ready", ready, replicasOf(now.made, true), want.Service); text != told && h.Progress != nil {
@@ -146,7 +146,7 @@ func (h Rolls) takenBack(now *foundService, want Rolled) (string, error) {
 		update = *now.UpdateStatus
 	}
 	switch ended := update.State == swarm.UpdateStateRollbackCompleted; {
-	case update.State == swarm.UpdateStateRollbackStarted:
+	case now.rollsBack():
 		return "", nil // until it is done
 	case ended && (!same || want.Updated), update.State == swarm.UpdateStateRollbackPaused, update.State == swarm.UpdateStatePaused:
 		return fmt.Sprintf("swarm took the update of service %s back: %s", now.Spec.Name, update.Message), nil

@@ -22,7 +22,7 @@ type SwarmTask struct {
 
 	addr    string   // the node's
 	current bool     // it is as the service is by now
-	failed  []string // ids of earlier tasks of the slot that ended as the service is by now
+	failed  []string // ids of earlier tasks of the slot that did not run to their end
 }
 
 // before begins the error of a task that is the successor of one that failed.
@@ -91,9 +91,9 @@ func slotOf(slot int, s swarm.Service, of []swarm.Task, nodes []SwarmNode) Swarm
 		}
 	}
 	for _, old := range of[1:] {
-		if isCurrent(old, s) && (old.Status.State == swarm.TaskStateFailed || old.Status.State == swarm.TaskStateRejected) {
+		if old.Status.State == swarm.TaskStateFailed || old.Status.State == swarm.TaskStateRejected {
 			t.failed = append(t.failed, old.ID)
-			if words := why(old); t.Error == "" && words != "" && !t.Runs() {
+			if words := why(old); t.Error == "" && words != "" && !t.Runs() && isCurrent(old, s) {
 				t.Error = before + words
 			}
 		}

@@ -137,3 +137,23 @@ func (r *Registry) followers(ctx context.Context) (steps []step.Step, err error)
 	}
 	return r.followedNow(ctx)
 }
+
+// noteImages notes images that an undo could not remove: a swarm keeps the containers
+// of the tasks that it has given up for a while. Destroy removes them.
+func (r *Registry) noteImages(ctx context.Context, undone []host.Receipt) error {
+	if !r.Spec.Swarmed() || r.state.Phase != statedir.PhaseReady {
+		return nil
+	}
+	undone = slices.DeleteFunc(slices.Clone(undone), func(receipt host.Receipt) bool { return receipt.Kind != engine.KindImage })
+	var refs []host.Ref
+	for _, receipt := range undone {
+		refs = append(refs, receipt.Ref)
+	}
+	seen, err := r.site.host.Look(ctx, refs)
+	for _, receipt := range undone {
+		if seen[receipt.Ref].Exists && !receipt.Before.Exists {
+			r.state.Receipts = step.Merge(r.state.Receipts, []host.Receipt{receipt})
+		}
+	}
+	return err
+}
