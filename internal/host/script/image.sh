@@ -4,6 +4,8 @@
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
+nl='
+'
 IFS= read -r M && IFS= read -r verb && IFS= read -r id || exit 1
 say() {
 	verb=$1
@@ -20,12 +22,25 @@ load)
 	! holds || say had
 	printf '\n%s send\n' "$M"
 	why=$(engine load -q 2>&1) || say fails "$why"
-	holds || say other "$why"
+	holds || {
+		case $why in
+		'Loaded image: regctl/registry:'*) engine image rm "${why#Loaded image: }" >/dev/null 2>&1 </dev/null ;;
+		esac
+		say other "$why"
+	}
 	say has
 	;;
 drop)
 	holds || say lacks image
-	why=$(engine image rm "$id" 2>&1 </dev/null) || say keeps "$why"
+	# What a service of a swarm ran is cleared away by the swarm, in its own time.
+	tries=100
+	until why=$(engine image rm "$id" 2>&1 </dev/null); do
+		tries=$((tries - 1))
+		users=$(engine ps -a --filter "ancestor=$id" --format 'of {{.Label "com.docker.swarm.task.id"}}' </dev/null)
+		case $nl$users$nl in *"${nl}of $nl"* | "$nl$nl") say keeps "$why" ;; esac
+		[ $tries -gt 0 ] || say keeps "$why"
+		sleep 0.1 2>/dev/null || sleep 1
+	done
 	say dropped
 	;;
 esac
