@@ -119,6 +119,9 @@ func (o *initOptions) settle(cmd *cobra.Command, r *scenario.Registry) error {
 	if want.Runtime == "" {
 		want.Runtime = r.PickRuntime()
 	}
+	if want.Swarmed() && want.Swarm.Publish == "" {
+		want.Swarm.Publish = r.PickPublish()
+	}
 	if want.Image != "" && want.ProxyOnHost() && want.Proxy.Port == 0 {
 		want.Proxy.Port = freePort(cmd.Context(), spec.DefaultPort)
 	}

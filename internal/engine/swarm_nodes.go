@@ -21,6 +21,7 @@ type SwarmNode struct {
 	Arch    string            // as Go names it: amd64, arm64 …
 	Manager bool              // it is a manager; else a worker
 	Self    bool              // it is this machine
+	Up      bool              // its engine is in touch with the managers
 	Ready   bool              // it is up, and tasks may be placed on it: neither drained nor paused
 	Labels  map[string]string // node.labels
 	Engine  map[string]string // engine.labels
@@ -65,6 +66,7 @@ func swarmNode(n swarm.Node) SwarmNode {
 		OS:       n.Description.Platform.OS,
 		Arch:     n.Description.Platform.Architecture,
 		Manager:  n.Spec.Role == swarm.NodeRoleManager,
+		Up:       n.Status.State == swarm.NodeStateReady,
 		Ready:    n.Status.State == swarm.NodeStateReady && n.Spec.Availability == swarm.NodeAvailabilityActive,
 		Labels:   n.Spec.Labels,
 		Engine:   n.Description.Engine.Labels,

@@ -89,7 +89,7 @@ func (r *Registry) Verification(ctx context.Context, t trust.Registry, o VerifyO
 func (r *Registry) CheckLogin(ctx context.Context, l trust.Login) error {
 	ctx, cancel := context.WithTimeout(ctx, loginTime)
 	defer cancel()
-	endpoint := ownEndpoint(r.Spec)
+	endpoint := r.endpoint(ctx)
 	if r.Spec.TLS.Mode == spec.TLSSelfSigned {
 		endpoint.CA, _ = readFile(r.Dir.Join("certs", "ca.crt"))
 	}

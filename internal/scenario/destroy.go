@@ -109,7 +109,7 @@ func (r *Registry) made() []host.Receipt {
 	}
 	for _, receipt := range r.state.Receipts {
 		switch {
-		case receipt.Kind == engine.KindContainer, isSite(receipt.Kind):
+		case receipt.Kind == engine.KindContainer, receipt.Kind == engine.KindService, isSite(receipt.Kind):
 			receipt.Action, receipt.Before = host.Create, host.Fact{}
 		case len(all) > 0 && receipt.Ref == all[0].Ref:
 			continue

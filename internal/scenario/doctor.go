@@ -33,6 +33,7 @@ func (r *Registry) Examine(ctx context.Context) []Finding {
 	e.journal()
 	e.service(ctx)
 	e.cluster(ctx)
+	e.swarm(ctx)
 	e.certificate(ctx)
 	e.tokens(ctx)
 	e.clients()

@@ -223,7 +223,7 @@ func (r *Registry) RenderConfig(s spec.Spec) ([]byte, error) {
 		http = []byte("made by init")
 	}
 	place := processPlace(r, s)
-	if s.Runtime == spec.RuntimeDocker {
+	if s.Runtime != spec.RuntimeProcess {
 		place = dockerPlace(r.Dir, s)
 		place.Flavour = flavourOf(s.Image)
 	}
