@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/regctl/regctl/internal/engine"
@@ -57,6 +58,7 @@ type nodeImages struct {
 }
 
 func (r *Registry) nodeImages(docker swarmEngine) nodeImages {
+	var keeping sync.Mutex
 	return nodeImages{
 		dir: r.Dir, service: r.Spec.Name, entries: r.Spec.Swarm.Nodes, docker: docker, access: r.Nodes,
 		say: func(format string, args ...any) {
@@ -64,7 +66,11 @@ func (r *Registry) nodeImages(docker swarmEngine) nodeImages {
 				r.Progress(fmt.Sprintf(format, args...))
 			}
 		},
-		keeps: func(what string) { r.keptOnNodes = append(r.keptOnNodes, what) },
+		keeps: func(what string) {
+			keeping.Lock()
+			defer keeping.Unlock()
+			r.keptOnNodes = append(r.keptOnNodes, what)
+		},
 	}
 }
 

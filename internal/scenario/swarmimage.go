@@ -90,9 +90,26 @@ func (s nodesImage) Plan(seen host.Facts) (step.Change, error) {
 	return step.Change{Items: items, Ops: []host.Op{op}}, nil
 }
 
-// broughtImage is the step that has those of the nodes that are up hold an image of
-// ours, where regctl is to bring it. One that could not run it is a usage fault.
-func (r *Registry) broughtImage(ctx context.Context, docker *engine.Docker, ref string, nodes []engine.SwarmNode) ([]step.Step, error) {
+// imageOnNodes are the steps that have the nodes hold the service's image, and those
+// that take former ones away.
+func (r *Registry) imageOnNodes(ctx context.Context, docker *engine.Docker, want engine.Service, nodes []engine.SwarmNode) (brought, former []step.Step, err error) {
+	eligible, err := eligibleNodes(nodes, want.Constraints)
+	if err != nil {
+		return nil, nil, err
+	}
+	to, err := r.nodesToBring(ctx, docker, nodes, eligible)
+	if err == nil && len(to) > 0 {
+		brought = []step.Step{nodesImage{image: want.Image, nodes: to}}
+	}
+	if err == nil {
+		former, err = formerImages(r.Dir, want.Image)
+	}
+	return brought, former, err
+}
+
+// nodesToBring are those of the eligible that are up, and that regctl is to bring the
+// image to. One that could not run it is a usage fault.
+func (r *Registry) nodesToBring(ctx context.Context, docker *engine.Docker, nodes, eligible []engine.SwarmNode) (to []engine.SwarmNode, err error) {
 	targets, err := nodeTargets(nodes, r.Spec.Swarm.Nodes)
 	if err != nil {
 		return nil, err
@@ -101,20 +118,16 @@ func (r *Registry) broughtImage(ctx context.Context, docker *engine.Docker, ref 
 	if err != nil {
 		return nil, err
 	}
-	var to []engine.SwarmNode
-	for _, n := range nodes {
+	for _, n := range eligible {
 		switch {
 		case n.Self, !n.Ready:
 		case n.OS != "linux" || n.Arch != arch:
-			return nil, fault.Usage("leave it out: --constraint node.platform.arch=="+uname(arch), "the image is for linux/%s, and %s is %s/%s", arch, n, n.OS, n.Arch)
+			return nil, fault.Usage("leave it out: --constraint node.platform.arch=="+uname(arch), "the image is for linux/%s, and node %s is %s/%s", arch, n, n.OS, n.Arch)
 		case targets[n.ID] != noTarget:
 			to = append(to, n)
 		}
 	}
-	if len(to) == 0 {
-		return nil, nil
-	}
-	return []step.Step{nodesImage{image: ref, nodes: to}}, nil
+	return to, nil
 }
 
 // uname is an architecture as swarm's constraints have it.
