@@ -196,6 +196,10 @@ func (r *Registry) watch() {
 		case host.File, host.Dir, host.Link, engine.KindServed:
 			return // quick, and named by plan for those who ask
 		}
+		if op.Kind == engine.KindService && op.Action == host.Restart { // what it costs is said before
+			r.Progress(r.updating(op))
+			return
+		}
 		r.Progress(fmt.Sprintf("%s %s", progressVerb[op.Action], r.site.describe(op)))
 	}
 }

@@ -41,6 +41,18 @@ func (r *Registry) pause() string {
 	return "one task after the other: the addresses of the others answer meanwhile"
 }
 
+// updating says what is about to be done to the service, and what that costs.
+func (r *Registry) updating(op host.Op) string {
+	text := "updating " + op.Ref.String()
+	if !op.Want.Exists {
+		text = "restarting " + op.Ref.String()
+	}
+	if pause := r.pause(); pause != "" {
+		text += ": " + pause
+	}
+	return text
+}
+
 // servedRefs are what serve/ is made of.
 func servedRefs(dir statedir.Dir) []host.Ref {
 	refs := restartFiles(dir, true)

@@ -62,7 +62,7 @@ func (r *Registry) describeSwarm(ctx context.Context, s *Status, runtime runtime
 	case found.State == Stopped:
 	case len(found.Stale) > 0:
 		s.Warnings = append(s.Warnings, "the tasks have another "+strings.Join(found.Stale, ", ")+" than "+r.Dir.Serve()+": regctl apply gives it to them")
-	case found.Rolling:
+	case found.Rolling && !found.Current():
 		s.Warnings = append(s.Warnings, "swarm is updating the service: docker service ps "+swarm.name+" tells how far it is")
 	}
 }
