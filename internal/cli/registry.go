@@ -39,7 +39,12 @@ func (a *app) open(find finder) (*scenario.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return scenario.Open(dir, a.flag.name, a.getenv)
+	r, err := scenario.Open(dir, a.flag.name, a.getenv)
+	if r != nil {
+		as := nodeDefaults()
+		r.Nodes = a.nodes(&as, func(string) bool { return false }, secrets{})
+	}
+	return r, err
 }
 
 // findExisting is find for commands that need a registry to work on.

@@ -109,7 +109,7 @@ func (r *Registry) made() []host.Receipt {
 	}
 	for _, receipt := range r.state.Receipts {
 		switch {
-		case receipt.Kind == engine.KindContainer, receipt.Kind == engine.KindService, isSite(receipt.Kind):
+		case receipt.Kind == engine.KindContainer, receipt.Kind == engine.KindService, receipt.Kind == kindNodeImage, isSite(receipt.Kind):
 			receipt.Action, receipt.Before = host.Create, host.Fact{}
 		case len(all) > 0 && receipt.Ref == all[0].Ref:
 			continue
@@ -160,7 +160,7 @@ func (r *Registry) Destroy(ctx context.Context, keepData bool) (kept []string, e
 	if err := step.Undo(ctx, r.site.host, files); err != nil {
 		return nil, err
 	}
-	if err := statedir.ForgetClients(r.Dir); err != nil {
+	if err := firstError(statedir.ForgetClients(r.Dir), statedir.ForgetNodes(r.Dir)); err != nil {
 		return nil, err
 	}
 	folders, err := step.Left(ctx, r.site.host, files)
@@ -170,6 +170,7 @@ func (r *Registry) Destroy(ctx context.Context, keepData bool) (kept []string, e
 	if kept, err = r.replaced(ctx, running); err != nil {
 		return kept, err
 	}
+	kept = append(kept, r.keptOnNodes...)
 	if len(data) > 0 {
 		return append(kept, paths(data)...), r.keep(data)
 	}

@@ -29,6 +29,8 @@ type Registry struct {
 	Progress func(string)
 	// Passphrase, when set, asks for that of the key at path; again after a wrong one.
 	Passphrase func(ctx context.Context, path string, again bool) (secret.String, error)
+	// Nodes logs in to the nodes of a swarm.
+	Nodes NodeAccess
 
 	getenv func(string) string
 	exists bool
@@ -44,6 +46,8 @@ type Registry struct {
 	site           *site
 	aside          bool // the proxy is left aside
 	learnt         learnt
+	// keptOnNodes is what could not be taken away from nodes.
+	keptOnNodes []string
 }
 
 // Open reads what there is in dir. An absent or empty folder is a registry that

@@ -89,6 +89,8 @@ func (s *site) describe(op host.Op) string {
 		return op.Path + " to answer"
 	case engine.KindBinary, engine.KindTimer, kindTree:
 		return op.Path
+	case kindNodeImage:
+		return "image " + op.Path + " on the nodes"
 	case engine.KindLoop:
 		return "what renews the certificate"
 	}

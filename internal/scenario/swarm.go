@@ -57,7 +57,11 @@ func swarmSite(ctx context.Context, r *Registry) (*site, error) {
 		return nil, err
 	}
 	want := service(r.Spec, r.Dir, user.Container, c, nodes)
-	p.Runtime = join([]step.Step{c.step}, r.followed(want), renewing)
+	brought, former, err := r.imageOnNodes(ctx, docker, want, nodes)
+	if err != nil {
+		return nil, err
+	}
+	p.Runtime = join([]step.Step{c.step}, brought, r.followed(want), former, renewing)
 	if volume := r.Spec.Storage.Volume; volume != "" {
 		made := engine.Volume{Name: volume, Registry: r.Spec.Name, Dir: string(r.Dir), UID: p.UID, GID: p.GID}
 		p.Runtime = append([]step.Step{engine.VolumeStep{Want: made}}, p.Runtime...)
@@ -74,6 +78,7 @@ func newSwarmSite(docker *engine.Docker, r *Registry, images engine.Images, own 
 	handlers := docker.Handlers(string(r.Dir), images)
 	handlers[engine.KindBinary] = own
 	handlers[engine.KindService] = services
+	handlers[kindNodeImage] = r.nodeImages(docker)
 	handlers[engine.KindRolled] = engine.Rolls{Services: services, Progress: func(text string) {
 		if r.Progress != nil {
 			r.Progress(text)
