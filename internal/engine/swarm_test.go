@@ -161,7 +161,9 @@ func TestSlots(t *testing.T) {
 
 // What failed before anybody waited does not count, nor does what swarm forgot.
 func TestEndings(t *testing.T) {
-	failing := func(ids ...string) []SwarmTask { return []SwarmTask{{Slot: 1, Node: "n1", State: "starting", failed: ids}} }
+	failing := func(ids ...string) []SwarmTask {
+		return []SwarmTask{{Slot: 1, Node: "n1", State: "starting", failed: ids}}
+	}
 	var e *endings
 	for _, ids := range [][]string{{"a", "b", "c"}, {"b", "c", "d"}, {"d", "e"}} {
 		e = e.count(failing(ids...))

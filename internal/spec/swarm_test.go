@@ -43,8 +43,10 @@ func TestValidateSwarm(t *testing.T) {
 		"constraint":           {func(s *Spec) { s.Swarm.Constraints = []string{"zone=a"} }, "swarm.constraints (--constraint)", "node.labels.zone==a"},
 		"node":                 {func(s *Spec) { s.Swarm.Nodes = []string{"root at n1"} }, "swarm.nodes (--nodes)", "root@"},
 		"constraint elsewhere": {func(s *Spec) { s.Runtime, s.Replicas, s.Swarm.Constraints = RuntimeDocker, 1, []string{"node.id==a"} }, "swarm (--runtime)", "--runtime swarm"},
-		"shared elsewhere":     {func(s *Spec) { s.Runtime, s.Replicas, s.Storage = RuntimeDocker, 1, Storage{Driver: StorageFilesystem, Shared: true} }, "storage.shared", "--runtime swarm"},
-		"Redis on loopback":    {func(s *Spec) { s.Redis.URL = "redis://127.0.0.1" }, "redis.url (--redis)", "docker0"},
+		"shared elsewhere": {func(s *Spec) {
+			s.Runtime, s.Replicas, s.Storage = RuntimeDocker, 1, Storage{Driver: StorageFilesystem, Shared: true}
+		}, "storage.shared", "--runtime swarm"},
+		"Redis on loopback": {func(s *Spec) { s.Redis.URL = "redis://127.0.0.1" }, "redis.url (--redis)", "docker0"},
 	} {
 		s := swarmed()
 		tc.change(&s)
