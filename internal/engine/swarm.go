@@ -141,6 +141,11 @@ type Rolled struct {
 	Endpoint Endpoint `json:"endpoint"`
 	// Leaf is the file with the certificate that each must serve; "" where there is none.
 	Leaf string `json:"leaf,omitempty"`
+	// Made is what the service is to have been made as; nil is whatever it is.
+	Made *Service `json:"made,omitempty"`
+	// Updated says that the service was updated just now, so that an update which was
+	// taken back is that one.
+	Updated bool `json:"updated,omitempty"`
 }
 
 // Name implements step.Step.

@@ -24,6 +24,11 @@ func (f *foundService) running() bool {
 	return r != nil && r.Replicas != nil && *r.Replicas > 0
 }
 
+// rollsBack reports whether swarm is at taking an update back.
+func (f *foundService) rollsBack() bool {
+	return f.UpdateStatus != nil && f.UpdateStatus.State == swarm.UpdateStateRollbackStarted
+}
+
 // Look implements host.Handler.
 func (h Services) Look(ctx context.Context, name string) (host.Fact, error) {
 	node, in, err := h.Docker.swarmSelf(ctx)

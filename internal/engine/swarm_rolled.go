@@ -61,7 +61,7 @@ func (h Rolls) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 	case !now.running():
 		return host.Fact{}, nil
 	}
-	tasks, err := h.roll(ctx, want, node, now.Spec)
+	tasks, err := h.roll(ctx, want, node)
 	if err == nil {
 		err = h.serves(ctx, want, now.made, tasks)
 	}
@@ -71,10 +71,11 @@ func (h Rolls) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 	return host.Fact{}, err
 }
 
-// roll waits for swarm; wanted is what the service was when it was asked.
-func (h Rolls) roll(ctx context.Context, want Rolled, node string, wanted swarm.ServiceSpec) ([]SwarmTask, error) {
+// roll waits for swarm.
+func (h Rolls) roll(ctx context.Context, want Rolled, node string) ([]SwarmTask, error) {
 	var last []byte
 	told, since := "", time.Now()
+	var ends *endings
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -90,10 +91,18 @@ func (h Rolls) roll(ctx context.Context, want Rolled, node string, wanted swarm.
 			return nil, err
 		}
 		ready := readyTasks(tasks)
-		if err := h.broken(ctx, now, wanted, tasks); err != nil {
+		ends = ends.count(tasks)
+		taken, err := h.takenBack(now, want)
+		if err == nil && taken == "" && !now.rollsBack() {
+			taken = ends.often(tasks)
+		}
+		if err == nil && taken != "" {
+			err = h.said(ctx, now, fault.Fail("regctl logs, and docker service ps --no-trunc "+want.Service+", tell more", "%s", taken))
+		}
+		if err != nil {
 			return nil, err
 		}
-		if ready == replicasOf(now.made, true) {
+		if ready == replicasOf(now.made, true) && !now.rollsBack() {
 			return tasks, nil
 		}
 		if text := fmt.Sprintf("%d of %d tasks of service %s are ready", ready, replicasOf(now.made, true), want.Service); text != told && h.Progress != nil {
@@ -123,28 +132,61 @@ func readyTasks(tasks []SwarmTask) (n uint64) {
 	return n
 }
 
-// broken tells what went wrong for good.
-func (h Rolls) broken(ctx context.Context, now *foundService, wanted swarm.ServiceSpec, tasks []SwarmTask) error {
-	same := bytes.Equal(canonical(now.Spec.TaskTemplate), canonical(wanted.TaskTemplate))
+// takenBack says in words that swarm has undone an update, or somebody else has; "" while
+// all is well. An update may have failed before anybody came to wait for it.
+func (h Rolls) takenBack(now *foundService, want Rolled) (string, error) {
+	files, err := h.Files()
+	if err != nil {
+		return "", err
+	}
+	same := want.Made == nil || bytes.Equal(canonical(now.made), canonical(want.Made))
+	same = same && len(stale(now.made, placedIn(now.Spec), files)) == 0
 	update := swarm.UpdateStatus{}
 	if now.UpdateStatus != nil {
 		update = *now.UpdateStatus
 	}
-	switch taken := update.State == swarm.UpdateStateRollbackCompleted; {
-	case update.State == swarm.UpdateStateRollbackStarted:
-		return nil // until it is done
-	case taken && !same, update.State == swarm.UpdateStateRollbackPaused, update.State == swarm.UpdateStatePaused:
-		return h.said(ctx, now, fault.Fail("regctl logs, and docker service ps --no-trunc "+now.Spec.Name+", tell more",
-			"swarm took the update of service %s back: %s", now.Spec.Name, update.Message))
+	switch ended := update.State == swarm.UpdateStateRollbackCompleted; {
+	case now.rollsBack():
+		return "", nil // until it is done
+	case ended && (!same || want.Updated), update.State == swarm.UpdateStateRollbackPaused, update.State == swarm.UpdateStatePaused:
+		return fmt.Sprintf("swarm took the update of service %s back: %s", now.Spec.Name, update.Message), nil
 	case !same:
-		return fault.Fail("run the same command again", "somebody else changed service %s meanwhile", now.Spec.Name)
+		return fmt.Sprintf("somebody else changed service %s meanwhile", now.Spec.Name), nil
+	}
+	return "", nil
+}
+
+// endings are the tasks of each slot that failed while we waited: swarm remembers a few
+// alone, and also those from before.
+type endings struct {
+	seen  map[string]bool
+	slots map[int]int
+}
+
+func (e *endings) count(tasks []SwarmTask) *endings {
+	first := e == nil
+	if first {
+		e = &endings{map[string]bool{}, map[int]int{}}
 	}
 	for _, t := range tasks {
-		if t.failed >= maxFailed && !t.Runs() {
-			return h.said(ctx, now, fault.Fail("docker service ps --no-trunc "+now.Spec.Name+" tells more", "%s does not start: %s", t, cmp.Or(t.Error, t.State)))
+		for _, id := range t.failed {
+			if !e.seen[id] && !first {
+				e.slots[t.Slot]++
+			}
+			e.seen[id] = true
 		}
 	}
-	return nil
+	return e
+}
+
+// often names the first task whose predecessors failed maxFailed times; "" if none did.
+func (e *endings) often(tasks []SwarmTask) string {
+	for _, t := range tasks {
+		if e.slots[t.Slot] >= maxFailed && !t.Runs() {
+			return fmt.Sprintf("%s does not start: %s", t, strings.TrimPrefix(cmp.Or(t.Error, t.State), before))
+		}
+	}
+	return ""
 }
 
 // said adds to an error the error that a task ended with, if it told one.

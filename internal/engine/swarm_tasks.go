@@ -20,11 +20,13 @@ type SwarmTask struct {
 	// Error says why it does not run, as far as swarm tells.
 	Error string `json:"error,omitempty"`
 
-	addr    string // the node's
-	current bool   // it is as the service is by now
-	failed  int    // tasks of this slot that ended as the service is by now
-	id      string
+	addr    string   // the node's
+	current bool     // it is as the service is by now
+	failed  []string // ids of earlier tasks of the slot that did not run to their end
 }
+
+// before begins the error of a task that is the successor of one that failed.
+const before = "the one before: "
 
 // Runs reports whether it is up: by its health check, it answers.
 func (t SwarmTask) Runs() bool { return t.State == string(swarm.TaskStateRunning) }
@@ -77,7 +79,7 @@ func rank(t swarm.Task) int {
 
 func slotOf(slot int, s swarm.Service, of []swarm.Task, nodes []SwarmNode) SwarmTask {
 	now := of[0]
-	t := SwarmTask{Slot: slot, State: string(now.Status.State), Error: now.Status.Err, current: isCurrent(now, s), id: now.ID}
+	t := SwarmTask{Slot: slot, State: string(now.Status.State), Error: now.Status.Err, current: isCurrent(now, s)}
 	if i := slices.IndexFunc(nodes, func(n SwarmNode) bool { return n.ID == now.NodeID }); i >= 0 {
 		node := nodes[i]
 		t.Node, t.addr = node.String(), node.Addr
@@ -89,11 +91,10 @@ func slotOf(slot int, s swarm.Service, of []swarm.Task, nodes []SwarmNode) Swarm
 		}
 	}
 	for _, old := range of[1:] {
-		if isCurrent(old, s) && (old.Status.State == swarm.TaskStateFailed || old.Status.State == swarm.TaskStateRejected) {
-			t.failed++
-			t.Error = cmp.Or(t.Error, why(old))
-			if !t.Runs() && t.Node == "" {
-				t.id = cmp.Or(t.id, old.ID)
+		if old.Status.State == swarm.TaskStateFailed || old.Status.State == swarm.TaskStateRejected {
+			t.failed = append(t.failed, old.ID)
+			if words := why(old); t.Error == "" && words != "" && !t.Runs() && isCurrent(old, s) {
+				t.Error = before + words
 			}
 		}
 	}

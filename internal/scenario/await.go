@@ -39,7 +39,7 @@ func (r *Registry) awaitAnswer(ctx context.Context) error {
 	}
 	var wait step.Step = engine.WaitStep{Endpoint: ownEndpoint(r.Spec), Container: r.site.runs.Path}
 	if r.Spec.Swarmed() {
-		rolled := r.rolled()
+		rolled := r.rolled(nil, false)
 		rolled.After = nil
 		wait = rolled
 	}

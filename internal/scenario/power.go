@@ -22,7 +22,7 @@ func (r *Registry) PlanPower(ctx context.Context, action host.Action) (step.Plan
 	steps := []step.Step{power{r.site.runs, r.site.want, action, r.site.isRunning}}
 	switch r.Spec.Runtime {
 	case spec.RuntimeSwarm:
-		steps = append(steps, r.rolled())
+		steps = append(steps, r.rolled(nil, action == host.Restart))
 	case spec.RuntimeDocker:
 		steps = nil
 		for n := 1; n <= r.Spec.Count(); n++ { // one at a time, so that the proxy always finds one

@@ -18,12 +18,13 @@ import (
 func (r *Registry) followed(want engine.Service) []step.Step {
 	return []step.Step{
 		engine.ServiceStep{Want: want, Files: servedRefs(r.Dir), Pause: r.pause()},
-		r.rolled(),
+		r.rolled(&want, false),
 	}
 }
 
-func (r *Registry) rolled() engine.RolledStep {
-	rolled := engine.Rolled{Service: r.Spec.Name, Endpoint: engine.Endpoint{URL: r.Spec.Endpoint()}}
+// rolled waits for a service that was made as made, or just updated.
+func (r *Registry) rolled(made *engine.Service, updated bool) engine.RolledStep {
+	rolled := engine.Rolled{Service: r.Spec.Name, Endpoint: engine.Endpoint{URL: r.Spec.Endpoint()}, Made: made, Updated: updated}
 	if r.Spec.TLS.Mode != spec.TLSNone {
 		rolled.Leaf = r.chainPath()
 	}
@@ -109,7 +110,7 @@ func (r *Registry) followedNow(ctx context.Context) ([]step.Step, error) {
 	}
 	return []step.Step{
 		engine.ServiceStep{Want: found.Service, Files: servedRefs(r.Dir), Stopped: found.State == Stopped, Pause: r.pause()},
-		r.rolled(),
+		r.rolled(&found.Service, false),
 	}, nil
 }
 
@@ -135,4 +136,24 @@ func (r *Registry) followers(ctx context.Context) (steps []step.Step, err error)
 		}
 	}
 	return r.followedNow(ctx)
+}
+
+// noteImages notes images that an undo could not remove: a swarm keeps the containers
+// of the tasks that it has given up for a while. Destroy removes them.
+func (r *Registry) noteImages(ctx context.Context, undone []host.Receipt) error {
+	if !r.Spec.Swarmed() || r.state.Phase != statedir.PhaseReady {
+		return nil
+	}
+	undone = slices.DeleteFunc(slices.Clone(undone), func(receipt host.Receipt) bool { return receipt.Kind != engine.KindImage })
+	var refs []host.Ref
+	for _, receipt := range undone {
+		refs = append(refs, receipt.Ref)
+	}
+	seen, err := r.site.host.Look(ctx, refs)
+	for _, receipt := range undone {
+		if seen[receipt.Ref].Exists && !receipt.Before.Exists {
+			r.state.Receipts = step.Merge(r.state.Receipts, []host.Receipt{receipt})
+		}
+	}
+	return err
 }
