@@ -85,7 +85,7 @@ func TestImages(t *testing.T) {
 
 	drop := func(want bool, reason string) {
 		t.Helper()
-		gone, why, err := on(to).DropImage(t.Context(), id)
+		gone, why, err := on(to).DropImage(t.Context(), id, true)
 		if err != nil || gone != want || !strings.Contains(why, reason) {
 			t.Errorf("drop: %t, %q, %v; want %t, %q", gone, why, err, want, reason)
 		}

@@ -48,15 +48,19 @@ func (s *SSH) LoadImage(ctx context.Context, id string, archive func(io.Writer) 
 }
 
 // DropImage has the host's Docker Engine let go of the image with an ID, unless a
-// container uses it. It reports whether the image is gone, which one that was never
-// there is; else why it stays.
-func (s *SSH) DropImage(ctx context.Context, id string) (gone bool, why string, err error) {
-	a, err := s.aboutImage(ctx, "drop", id)
+// container uses it; with wait, containers of a swarm's services are given 10 s to go. It
+// reports whether the image is gone, which one that was never there is; else why it stays.
+func (s *SSH) DropImage(ctx context.Context, id string, wait bool) (gone bool, why string, err error) {
+	verb := "drop"
+	if wait {
+		verb = "await"
+	}
+	a, err := s.aboutImage(ctx, verb, id)
 	if err != nil {
 		return false, "", err
 	}
 	defer a.close()
-	verb, why, err := a.next()
+	verb, why, err = a.next()
 	switch {
 	case err != nil:
 		return false, "", s.lost(ctx, err)

@@ -57,11 +57,11 @@ func swarmSite(ctx context.Context, r *Registry) (*site, error) {
 		return nil, err
 	}
 	want := service(r.Spec, r.Dir, user.Container, c, nodes)
-	brought, former, err := r.imageOnNodes(ctx, docker, want, nodes)
+	brought, err := r.imageOnNodes(ctx, docker, want, nodes)
 	if err != nil {
 		return nil, err
 	}
-	p.Runtime = join([]step.Step{c.step}, brought, r.followed(want), former, renewing)
+	p.Runtime = join([]step.Step{c.step}, brought, r.followed(want), renewing)
 	if volume := r.Spec.Storage.Volume; volume != "" {
 		made := engine.Volume{Name: volume, Registry: r.Spec.Name, Dir: string(r.Dir), UID: p.UID, GID: p.GID}
 		p.Runtime = append([]step.Step{engine.VolumeStep{Want: made}}, p.Runtime...)

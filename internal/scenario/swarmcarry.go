@@ -32,7 +32,7 @@ type NodeAccess struct {
 // NodeHost is a node that is logged in to. Both calls are as host.SSH has them.
 type NodeHost interface {
 	LoadImage(ctx context.Context, id string, archive func(io.Writer) error) (sent bool, err error)
-	DropImage(ctx context.Context, id string) (gone bool, why string, err error)
+	DropImage(ctx context.Context, id string, wait bool) (gone bool, why string, err error)
 	Close() error
 }
 
@@ -215,6 +215,28 @@ func (h nodeImages) giveOne(ctx context.Context, record statedir.Node, m statedi
 	}
 	m.Arrived, m.At = true, time.Now().UTC()
 	record.Set(m)
+	if err := statedir.SaveNode(h.dir, record); err != nil {
+		return err
+	}
+	return h.shed(ctx, node, record, m)
+}
+
+// shed takes away the images that the node was given before, but for that which a
+// service runs yet, and those of which swarm keeps containers for its history: they go
+// another time.
+func (h nodeImages) shed(ctx context.Context, node NodeHost, record statedir.Node, now statedir.NodeImage) error {
+	for _, m := range record.Images {
+		if m.ID == now.ID {
+			continue
+		}
+		users, err := h.docker.ImageServices(ctx, m.ID)
+		if err != nil || len(users) > 0 {
+			continue
+		}
+		if gone, _, err := node.DropImage(ctx, m.ID, false); err == nil && gone {
+			record.Unset(m.Ref)
+		}
+	}
 	return statedir.SaveNode(h.dir, record)
 }
 
@@ -272,7 +294,7 @@ func (h nodeImages) dropOne(ctx context.Context, record statedir.Node, m statedi
 		return err
 	}
 	defer node.Close()
-	gone, why, err := node.DropImage(ctx, m.ID)
+	gone, why, err := node.DropImage(ctx, m.ID, true)
 	if err == nil && !gone {
 		err = errors.New(why)
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
-	"github.com/regctl/regctl/internal/statedir"
 	"github.com/regctl/regctl/internal/step"
 )
 
@@ -46,7 +45,7 @@ func parseNodes(f host.Fact) (n nodesFact, err error) {
 	return n, err
 }
 
-// nodesImage has nodes hold an image; nil takes it away from all that it was brought to.
+// nodesImage has nodes hold an image.
 type nodesImage struct {
 	image string
 	nodes []engine.SwarmNode
@@ -63,14 +62,6 @@ func (s nodesImage) Plan(seen host.Facts) (step.Change, error) {
 	if err != nil {
 		return step.Change{}, err
 	}
-	op := host.Op{Ref: s.ref(), Action: host.Remove, Before: now.Hash()}
-	if s.nodes == nil {
-		if !now.Exists {
-			return step.Change{}, nil
-		}
-		item := step.Item{Target: fmt.Sprintf("image %s on %d nodes", s.image, len(was.Have)+len(was.Perhaps)), Action: host.Remove}
-		return step.Change{Items: []step.Item{item}, Ops: []host.Op{op}}, nil
-	}
 	var items []step.Item
 	want := nodesFact{Have: slices.Clone(was.Have)}
 	for _, n := range s.nodes {
@@ -83,28 +74,24 @@ func (s nodesImage) Plan(seen host.Facts) (step.Change, error) {
 	if len(items) == 0 {
 		return step.Change{}, nil
 	}
-	op.Action, op.Want = host.Change, want.fact()
+	op := host.Op{Ref: s.ref(), Action: host.Change, Want: want.fact(), Before: now.Hash()}
 	if !now.Exists {
 		op.Action = host.Create
 	}
 	return step.Change{Items: items, Ops: []host.Op{op}}, nil
 }
 
-// imageOnNodes are the steps that have the nodes hold the service's image, and those
-// that take former ones away.
-func (r *Registry) imageOnNodes(ctx context.Context, docker *engine.Docker, want engine.Service, nodes []engine.SwarmNode) (brought, former []step.Step, err error) {
+// imageOnNodes is the step that has the nodes hold the service's image.
+func (r *Registry) imageOnNodes(ctx context.Context, docker *engine.Docker, want engine.Service, nodes []engine.SwarmNode) ([]step.Step, error) {
 	eligible, err := eligibleNodes(nodes, want.Constraints)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	to, err := r.nodesToBring(ctx, docker, nodes, eligible)
-	if err == nil && len(to) > 0 {
-		brought = []step.Step{nodesImage{image: want.Image, nodes: to}}
+	if err != nil || len(to) == 0 {
+		return nil, err
 	}
-	if err == nil {
-		former, err = formerImages(r.Dir, want.Image)
-	}
-	return brought, former, err
+	return []step.Step{nodesImage{want.Image, to}}, nil
 }
 
 // nodesToBring are those of the eligible that are up, and that regctl is to bring the
@@ -136,27 +123,4 @@ func uname(arch string) string {
 		return name
 	}
 	return arch
-}
-
-// formerImages takes away from the nodes the images that they were given before this
-// one. It belongs behind what waits for the service: swarm takes an update back with them.
-func formerImages(dir statedir.Dir, current string) ([]step.Step, error) {
-	known, err := statedir.LoadNodes(dir)
-	if err != nil {
-		return nil, err
-	}
-	var refs []string
-	for _, n := range known {
-		for _, m := range n.Images {
-			if m.Ref != current && !slices.Contains(refs, m.Ref) {
-				refs = append(refs, m.Ref)
-			}
-		}
-	}
-	slices.Sort(refs)
-	var steps []step.Step
-	for _, ref := range refs {
-		steps = append(steps, nodesImage{image: ref})
-	}
-	return steps, nil
 }

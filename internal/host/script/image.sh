@@ -1,6 +1,6 @@
 # Has the Docker Engine hold an image, or let it go. Standard input: a marker that begins
-# every answer, "load" or "drop", the image's ID, and after "send" was answered the
-# archive, up to the input's end.
+# every answer, "load", "drop" or "await" (to drop what the swarm still has to clear
+# away), the image's ID, and after "send" was answered the archive, up to the input's end.
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
@@ -30,10 +30,11 @@ load)
 	}
 	say has
 	;;
-drop)
+drop | await)
 	holds || say lacks image
 	# What a service of a swarm ran is cleared away by the swarm, in its own time.
-	tries=100
+	tries=0
+	[ "$verb" = drop ] || tries=100
 	until why=$(engine image rm "$id" 2>&1 </dev/null); do
 		tries=$((tries - 1))
 		users=$(engine ps -a --filter "ancestor=$id" --format 'of {{.Label "com.docker.swarm.task.id"}}' </dev/null)
