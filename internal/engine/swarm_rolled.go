@@ -7,16 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/swarm"
-	"github.com/docker/docker/pkg/stdcopy"
 
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
@@ -194,7 +191,7 @@ func (h Rolls) said(ctx context.Context, now *foundService, err error) error {
 	limited, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	var words bytes.Buffer
-	_ = h.Docker.ServiceLogs(limited, now.ID, LogOptions{Tail: "20"}, &words, &words)
+	_ = h.Logs(limited, now.Spec.Name, LogOptions{Tail: "20"}, &words)
 	said, hint := "", fault.Hint(err)
 	for line := range strings.Lines(words.String()) {
 		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "error: "); ok {
@@ -266,22 +263,6 @@ func (h Rolls) leaf(ctx context.Context, want Rolled, endpoint Endpoint) error {
 	served, err := endpoint.Chain(ctx)
 	if err == nil && !SameLeaf(served, disk) {
 		err = errors.New("it serves another certificate than " + want.Leaf)
-	}
-	return err
-}
-
-// ServiceLogs copies what all tasks of a service wrote, wherever they run.
-func (d *Docker) ServiceLogs(ctx context.Context, service string, o LogOptions, out, errOut io.Writer) error {
-	body, err := d.api.ServiceLogs(ctx, service, container.LogsOptions{
-		ShowStdout: true, ShowStderr: true, Follow: o.Follow, Tail: cmp.Or(o.Tail, "all"),
-	})
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	_, err = stdcopy.StdCopy(out, errOut, body)
-	if o.Follow && ctx.Err() != nil {
-		return nil // that is how following ends
 	}
 	return err
 }

@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/regctl/regctl/internal/engine"
-	"github.com/regctl/regctl/internal/fault"
-	"github.com/regctl/regctl/internal/host"
 )
 
 // swarmRuntime asks the swarm about the service.
@@ -30,20 +28,11 @@ func (s swarmRuntime) RebootCover(context.Context) string { return "" }
 
 // Logs copies those of all tasks, wherever they run.
 func (s swarmRuntime) Logs(ctx context.Context, follow bool, tail int, w io.Writer) error {
-	found, err := s.services.InspectService(ctx, s.name)
-	switch {
-	case err != nil:
-		return err
-	case found.Foreign != "":
-		return &host.ForeignError{Ref: host.Ref{Kind: engine.KindService, Path: s.name}, What: found.Foreign}
-	case found.State == Absent:
-		return fault.Fail("regctl start makes it", "there is no service %s", s.name)
-	}
 	o := engine.LogOptions{Follow: follow}
 	if tail >= 0 {
 		o.Tail = strconv.Itoa(tail)
 	}
-	return s.services.Docker.ServiceLogs(ctx, s.name, o, w, w)
+	return s.services.Logs(ctx, s.name, o, w)
 }
 
 // describeSwarm tells where the tasks run, and warns of those that have something else
