@@ -101,22 +101,27 @@ func (r *Registry) PlanDestroy(keepData bool) step.Planned {
 // made are the receipts, with what is ours in an engine counted as made by us even
 // where it was there before: it was left by an init that was killed, whose request
 // the engine still carried out, or by another registry of the same image. An image
-// that is used yet stays. A site may be what is left of an order that was killed.
+// that is used yet stays, so images come first, to be undone last. A site may be what
+// is left of an order that was killed.
 func (r *Registry) made() []host.Receipt {
-	var all []host.Receipt
+	var images, rest []host.Receipt
 	if ref := (host.Ref{Kind: engine.KindImage, Path: r.state.Image}); ref.Path != "" {
-		all = append(all, host.Receipt{Host: host.LocalName, Ref: ref, Action: host.Create, Changed: true})
+		images = append(images, host.Receipt{Host: host.LocalName, Ref: ref, Action: host.Create, Changed: true})
 	}
 	for _, receipt := range r.state.Receipts {
 		switch {
 		case receipt.Kind == engine.KindContainer, receipt.Kind == engine.KindService, receipt.Kind == kindNodeImage, isSite(receipt.Kind):
 			receipt.Action, receipt.Before = host.Create, host.Fact{}
-		case len(all) > 0 && receipt.Ref == all[0].Ref:
+		case len(images) > 0 && receipt.Ref == images[0].Ref:
 			continue
 		}
-		all = append(all, receipt)
+		if receipt.Kind == engine.KindImage || receipt.Kind == kindNodeImage {
+			images = append(images, receipt)
+		} else {
+			rest = append(rest, receipt)
+		}
 	}
-	return all
+	return append(images, rest...)
 }
 
 // isOurs compares a receipt's path with one in Dir, which may have had another
