@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/regctl/regctl/internal/testfleet"
 )
 
 // TestSwarmTrouble refuses what would go wrong, finishes or clears away what was killed,
@@ -56,8 +58,41 @@ func (s *swarmRun) killed(t *testing.T) {
 	if now := s.status(t); now.State != "running" || !now.Healthy || len(now.Tasks) != 2 {
 		t.Errorf("after init again: %+v", now)
 	}
+	s.heals(t)
 	s.regctl(t, 0, "destroy --yes")
 	s.gone(t, "after destroy", s.Nodes()...)
+}
+
+// heals takes the image from the node that has no task, and drains one that has: swarm
+// then finds that it is missing, and apply brings it once more.
+func (s *swarmRun) heals(t *testing.T) {
+	t.Helper()
+	tasks := map[string]bool{}
+	for _, task := range s.status(t).Tasks {
+		tasks[task.Node] = true
+	}
+	var free, busy *testfleet.Host
+	for _, h := range s.Nodes() {
+		if tasks[h.Name] {
+			busy = h
+		} else {
+			free = h
+		}
+	}
+	if free == nil || busy == nil {
+		t.Fatalf("two tasks on three nodes: %v", tasks)
+	}
+	free.Run("docker image rm $(docker images -q)")
+	s.Manager.Run("docker node update --availability drain " + busy.Name)
+	s.become(t, time.Minute, "without a task for lack of the image", func(now swarmStatus) bool {
+		return now.State == "degraded" && strings.Contains(s.Manager.Run("docker service ps --no-trunc registry"), "No such image")
+	})
+	_, said := s.regctl(t, 0, "apply")
+	s.become(t, time.Minute, "running", func(now swarmStatus) bool { return now.State == "running" && now.Healthy })
+	if free != s.Manager && !strings.Contains(said, free.Name+" has the image") {
+		t.Errorf("apply said\n%s", said)
+	}
+	s.Manager.Run("docker node update --availability active " + busy.Name)
 }
 
 // killAt kills regctl -9 when it says something.
