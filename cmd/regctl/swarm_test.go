@@ -99,7 +99,7 @@ func (s *swarmRun) pull(name string) error {
 }
 
 // pulling has workers of the client's Docker pull without pause. stop returns how many
-// pulls there were; one that fails fails the test.
+// pulls there were. None may fail.
 func (s *swarmRun) pulling(t *testing.T, workers int) (stop func() int64) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -123,7 +123,7 @@ func (h Services) scale(ctx context.Context, name, node string, running bool) er
 	}
 	return h.await(ctx, "the tasks of service "+name+" to end", func() (bool, error) {
 		tasks, err := h.Docker.tasksOf(ctx, now.ID)
-		return !slices.ContainsFunc(tasks, func(t swarm.Task) bool { return holds(t) }), err
+		return !slices.ContainsFunc(tasks, holds), err
 	})
 }
 
