@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,7 +54,9 @@ func (s *swarmRun) regctl(t *testing.T, code int, args string) (out, said string
 	cmd := s.Manager.Command(t.Context(), "regctl "+args)
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	start := time.Now()
 	err := cmd.Run()
+	t.Logf("%.1f s: regctl %.60s\n%s", time.Since(start).Seconds(), args, stderr.String())
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
@@ -98,13 +99,35 @@ func (s *swarmRun) pull(name string) error {
 	return err
 }
 
-// pulling has workers of the client's Docker pull without pause. stop returns how many
-// pulls there were; one that fails fails the test.
-func (s *swarmRun) pulling(t *testing.T, workers int) (stop func() int64) {
+// pulls is what came of those of the client.
+type pulls struct {
+	mu      sync.Mutex
+	done    int
+	failed  []error
+	slowest time.Duration
+}
+
+func (p *pulls) add(err error, took time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done++
+	if err != nil {
+		p.failed = append(p.failed, err)
+	}
+	p.slowest = max(p.slowest, took)
+}
+
+func (p *pulls) String() string {
+	return fmt.Sprintf("%d pulls, %d failed, the slowest took %.1f s", p.done, len(p.failed), p.slowest.Seconds())
+}
+
+// pulling has workers of the client's Docker pull without pause. stop ends that and
+// tells what came of it.
+func (s *swarmRun) pulling(t *testing.T, workers int) (stop func() *pulls) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
-	var done atomic.Int64
+	found := &pulls{}
 	for i := range workers {
 		name := fmt.Sprintf("load%d", i)
 		if err := s.push(name); err != nil {
@@ -112,17 +135,16 @@ func (s *swarmRun) pulling(t *testing.T, workers int) (stop func() int64) {
 		}
 		all.Go(func() {
 			for ctx.Err() == nil {
-				if err := s.pull(name); err != nil {
-					t.Error(err)
-				}
-				done.Add(1)
+				start := time.Now()
+				err := s.pull(name)
+				found.add(err, time.Since(start))
 			}
 		})
 	}
-	return func() int64 {
+	return func() *pulls {
 		cancel()
 		all.Wait()
-		return done.Load()
+		return found
 	}
 }
 
@@ -201,16 +223,18 @@ func (s *swarmRun) rolls(t *testing.T) {
 	stop := s.pulling(t, 2)
 	for _, args := range []string{"restart", "cert renew --force", "cert rotate-ca --yes"} {
 		began := s.tasks()
-		start := time.Now()
-		_, said := s.regctl(t, 0, args)
-		t.Logf("regctl %s: %.1f s\n%s", args, time.Since(start).Seconds(), said)
+		s.regctl(t, 0, args)
 		for id := range strings.Lines(s.tasks()) {
 			if strings.Contains(began, strings.TrimSpace(id)) {
 				t.Errorf("%s left a task as it was", args)
 			}
 		}
 	}
-	t.Logf("%d pulls", stop())
+	found := stop()
+	t.Log(found)
+	if len(found.failed) > 0 {
+		t.Errorf("pulls failed: %v", found.failed)
+	}
 	if n := len(strings.Fields(s.Manager.Run("docker config ls -q"))); n != 1 {
 		t.Errorf("%d configs are there, want that of the certificate alone", n)
 	}
@@ -235,10 +259,12 @@ func (s *swarmRun) outlives(t *testing.T) {
 	if lost == nil {
 		t.Fatalf("no worker has a task: %+v", s.status(t))
 	}
+	stop := s.pulling(t, 1)
 	start := time.Now()
 	lost.Stop()
 	s.become(t, 2*time.Minute, "degraded", func(now swarmStatus) bool { return now.State == "degraded" })
 	seen := time.Since(start)
 	s.become(t, 2*time.Minute, "running again", func(now swarmStatus) bool { return now.State == "running" && now.Healthy })
-	t.Logf("%s lost its power: seen after %.1f s, two tasks run again after %.1f s", lost.Name, seen.Seconds(), time.Since(start).Seconds())
+	restored := time.Since(start)
+	t.Logf("%s lost its power: seen after %.1f s, two tasks run again after %.1f s; %s", lost.Name, seen.Seconds(), restored.Seconds(), stop())
 }
