@@ -30,11 +30,14 @@ type canary struct {
 	file   string
 	prefix string // of the URL paths in its repository
 	gate   *gate
+	secret string                // that several registries share; "" of one by itself
 	access auth.AccessController // of a token; nil: whom the gate admits may pull
 
-	mu    sync.Mutex
-	data  []byte // of the file, as it was read last
-	shown shown  // what data asks for
+	mu     sync.Mutex
+	data   []byte // of the file, as it was read last
+	shown  shown  // what data asks for
+	word   string // that was asked by last
+	signed shown  // what word asks for
 }
 
 type shown struct {
@@ -47,6 +50,7 @@ type shown struct {
 func newCanary(ctl string, config *configuration.Configuration, g *gate) (*canary, error) {
 	c := &canary{
 		gate:   g,
+		secret: config.HTTP.Secret,
 		file:   filepath.Join(ctl, "canary"),
 		prefix: strings.TrimSuffix(config.HTTP.Prefix, "/") + "/v2/" + canaryimage.Repository + "/",
 	}
@@ -68,7 +72,7 @@ func (c *canary) serve(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		now := c.look()
+		now, name, what := c.named(what)
 		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 		if now.image == nil && (reads || r.Method == http.MethodDelete) {
 			next.ServeHTTP(w, r)
@@ -79,10 +83,48 @@ func (c *canary) serve(next http.Handler) http.Handler {
 		case !reads:
 			_ = errcode.ServeJSON(w, errcode.ErrorCodeDenied.
 				WithMessage(canaryimage.Repository+" is kept for regctl's own check of its clients: nothing can be pushed there"))
-		case c.allows(w, r, now.file):
+		case c.allows(w, r, name, now.file):
 			now.answer(w, r, what)
 		}
 	})
+}
+
+// named is the image that a path below the prefix asks for, its repository, and the rest
+// of the path.
+func (c *canary) named(path string) (now shown, repository, rest string) {
+	word, rest, _ := strings.Cut(path, "/")
+	repository = canaryimage.Repository + "/" + word
+	if now = c.bySignature(repository); now.image != nil {
+		return now, repository, rest
+	}
+	return c.look(), canaryimage.Repository, path
+}
+
+// bySignature is the image that a repository's name itself asks for, if it does. A pull
+// asks several times for one.
+func (c *canary) bySignature(repository string) shown {
+	word := canaryimage.WordOf(repository)
+	if word == "" {
+		return shown{}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if word != c.word || c.signed.image == nil {
+		file, ok := canaryimage.Signed(c.secret, word)
+		if !ok {
+			return shown{}
+		}
+		image, err := canaryimage.New(file.Nonce)
+		if err != nil {
+			logrus.Errorf("canary: %v", err)
+			return shown{}
+		}
+		c.word, c.signed = word, shown{file, image}
+	}
+	if time.Now().After(c.signed.file.Expires) {
+		return shown{}
+	}
+	return c.signed
 }
 
 // look reads the file each time, so that what was removed is gone at once; only
@@ -132,7 +174,7 @@ func show(data []byte) (shown, error) {
 }
 
 // allows answers the request itself where it does not.
-func (c *canary) allows(w http.ResponseWriter, r *http.Request, file canaryimage.File) bool {
+func (c *canary) allows(w http.ResponseWriter, r *http.Request, repository string, file canaryimage.File) bool {
 	if user, password, ok := r.BasicAuth(); ok && file.Opens(user, password) {
 		return true
 	}
@@ -143,7 +185,7 @@ func (c *canary) allows(w http.ResponseWriter, r *http.Request, file canaryimage
 		_, ok := c.gate.enters(w, r)
 		return ok
 	}
-	wanted := auth.Access{Resource: auth.Resource{Type: "repository", Name: canaryimage.Repository}, Action: "pull"}
+	wanted := auth.Access{Resource: auth.Resource{Type: "repository", Name: repository}, Action: "pull"}
 	_, err := c.access.Authorized(r, wanted)
 	if err == nil {
 		return true

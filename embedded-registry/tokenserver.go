@@ -91,7 +91,7 @@ func readTokenRequest(w http.ResponseWriter, r *http.Request) (ask tokenRequest,
 func (g *gate) giveToken(w http.ResponseWriter, r *http.Request, now *roster, ask tokenRequest) {
 	if file, ok := g.canaryFor(ask); ok {
 		access := granted(ask.scopes, func(kind, name, action string) bool {
-			return kind == "repository" && name == canaryimage.Repository && action == "pull"
+			return kind == "repository" && isCanary(name) && action == "pull"
 		})
 		g.answer(w, now.issuer, canarySubject, file.Credential, access)
 		return
@@ -122,6 +122,12 @@ func (g *gate) canaryFor(ask tokenRequest) (canaryimage.File, bool) {
 		return canaryimage.File{}, false
 	}
 	file := g.canary.look().file
+	for _, scope := range ask.scopes {
+		name := strings.TrimSuffix(strings.TrimPrefix(scope, "repository:"), ":pull")
+		if now := g.canary.bySignature(name); now.image != nil {
+			file = now.file
+		}
+	}
 	return file, file.Opens(ask.user, ask.password)
 }
 

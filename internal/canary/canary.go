@@ -25,6 +25,10 @@ type Options struct {
 	Address string
 	// Lifetime ends the canary of a command that was killed.
 	Lifetime time.Duration
+	// Secret is what the registries share that are to serve it: each tells by the name
+	// that it was asked for by who knows the secret. Empty has the one at the directory
+	// look at a file there.
+	Secret secret.String
 	// Credential makes a user and password that open the canary alone, for a
 	// registry that asks for some.
 	Credential bool
@@ -33,7 +37,7 @@ type Options struct {
 // Ref is an open canary.
 type Ref struct {
 	Name       string // to pull: ADDRESS/regctl/canary:TAG
-	Repository string // regctl/canary
+	Repository string // regctl/canary, or below it
 	Tag        string
 	// Digests are what a pull may report: of the OCI's index, and of Docker's list,
 	// which engines up to 18.09 get.
@@ -44,19 +48,21 @@ type Ref struct {
 	Password secret.String
 }
 
-const user = "regctl-canary"
-
 // Open has the registry at d, which is locked, serve a fresh canary from now on. The
 // caller must call closer in the end, also after an interrupt; calling it again does
 // nothing. What a killed command left open is replaced. A registry that is not the
 // embedded one does not look at the file.
 func Open(d statedir.Dir, o Options) (ref Ref, closer func() error, err error) {
+	if o.Lifetime == 0 {
+		o.Lifetime = time.Hour
+	}
+	if !o.Secret.Empty() {
+		ref, err = signed(o)
+		return ref, func() error { return nil }, err
+	}
 	state, err := statedir.LoadState(d)
 	if err != nil {
 		return Ref{}, nil, err
-	}
-	if o.Lifetime == 0 {
-		o.Lifetime = time.Hour
 	}
 	file := canaryimage.File{
 		Version: canaryimage.Version,
@@ -68,8 +74,8 @@ func Open(d statedir.Dir, o Options) (ref Ref, closer func() error, err error) {
 	ref.Name = o.Address + "/" + ref.Repository + ":" + ref.Tag
 	if o.Credential {
 		password := rand.Text()
-		ref.User, ref.Password = user, secret.New(password)
-		file.Credential = canaryimage.Credential(user, password)
+		ref.User, ref.Password = canaryimage.User, secret.New(password)
+		file.Credential = canaryimage.Credential(canaryimage.User, password)
 	}
 	image, err := canaryimage.New(file.Nonce)
 	if err != nil {
@@ -82,6 +88,24 @@ func Open(d statedir.Dir, o Options) (ref Ref, closer func() error, err error) {
 	}
 	closer, err = put(d, host.Fact{Exists: true, Data: data, Mode: 0o600, UID: state.UID, GID: state.GID})
 	return ref, closer, err
+}
+
+// signed is a canary that ends by itself.
+func signed(o Options) (ref Ref, err error) {
+	var nonce [10]byte
+	_, _ = rand.Read(nonce[:]) // never fails
+	word, password := canaryimage.Sign(o.Secret.Reveal(), nonce, time.Now().Add(o.Lifetime))
+	ref = Ref{Repository: canaryimage.Repository + "/" + word, Tag: canaryimage.SignedTag}
+	ref.Name = o.Address + "/" + ref.Repository + ":" + ref.Tag
+	if o.Credential {
+		ref.User, ref.Password = canaryimage.User, secret.New(password)
+	}
+	file, _ := canaryimage.Signed(o.Secret.Reveal(), word)
+	image, err := canaryimage.New(file.Nonce)
+	if err == nil {
+		ref.Digests = []string{image.Index.String(), image.DockerIndex.String()}
+	}
+	return ref, err
 }
 
 // put writes the file and returns what removes it, unless another has replaced it.

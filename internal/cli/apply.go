@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/regctl/regctl/internal/spec"
@@ -11,6 +9,7 @@ import (
 func newApply(a *app) *cobra.Command {
 	var file string
 	var dryRun, retain, skip bool
+	var nodes nodeFlags
 	cmd := &cobra.Command{
 		Use:   "apply",
 		Short: "Make the registry what regctl.yaml says",
@@ -34,9 +33,10 @@ new port or first name - is proven right after it.`,
 				}
 			}
 			o := applyOptions{command: "regctl apply", dryRun: dryRun, retain: retain, skip: skip}
-			return settled(func() error { return a.runApply(cmd.Context(), file, data, o) })
+			return settled(func() error { return a.runApply(cmd, file, data, &nodes, o) })
 		},
 	}
+	nodes.register(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&file, "file", "f", "", "take this regctl.yaml (- for standard input) in place of the one there is")
 	f.BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
@@ -45,7 +45,7 @@ new port or first name - is proven right after it.`,
 	return cmd
 }
 
-func (a *app) runApply(ctx context.Context, file string, data []byte, o applyOptions) error {
+func (a *app) runApply(cmd *cobra.Command, file string, data []byte, nodes *nodeFlags, o applyOptions) error {
 	find := a.findExisting
 	if file != "" {
 		find = a.find
@@ -63,7 +63,10 @@ func (a *app) runApply(ctx context.Context, file string, data []byte, o applyOpt
 			return err
 		}
 	}
-	changed, err := a.apply(ctx, r, o)
+	if err := nodes.over(cmd, a, r); err != nil {
+		return err
+	}
+	changed, err := a.apply(cmd.Context(), r, o)
 	if err != nil || o.dryRun {
 		return err
 	}

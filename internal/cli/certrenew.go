@@ -108,7 +108,7 @@ func (a *app) attempt(ctx context.Context, r *scenario.Registry, force bool) (ch
 		if leaf, err := r.Leaf(); err == nil && time.Now().After(leaf.NotAfter) {
 			a.ui.Warn("the certificate expired on %s; if it is not %s, set this machine's clock and run regctl cert renew again", moment(leaf.NotAfter), moment(time.Now()))
 		}
-		if r.Restarts(planned) {
+		if r.Spec.Image != "" && r.Restarts(planned) {
 			a.ui.Say("%s loads its certificate when it starts: it is restarted, and is away for a moment", r.Spec.Image)
 		}
 		changed, err = true, r.Renew(ctx, planned)

@@ -17,6 +17,7 @@ import (
 
 func newDestroy(a *app) *cobra.Command {
 	var dryRun, keepData, forget, revoke bool
+	var nodes nodeFlags
 	cmd := &cobra.Command{
 		Use:   "destroy",
 		Short: "Remove the registry and everything regctl made for it",
@@ -50,9 +51,13 @@ would keep what they were given: regctl untrust-clients --all takes that back.`,
 			if revoke && r.Spec.TLS.Mode != spec.TLSLetsEncrypt {
 				return fault.Usage("leave --revoke out", "only a certificate of --tls letsencrypt can be revoked")
 			}
+			if err := nodes.over(cmd, a, r); err != nil {
+				return err
+			}
 			return a.runDestroy(cmd, r, destroyOptions{dryRun, keepData, revoke})
 		},
 	}
+	nodes.register(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be removed, and remove nothing")
 	cmd.Flags().BoolVar(&keepData, "keep-data", false, "keep the images; a later init in the same place serves them again")
 	cmd.Flags().BoolVar(&revoke, "revoke", false, "with --tls letsencrypt: have the CA revoke the certificate first")

@@ -20,7 +20,8 @@ registry goes on serving reads. Writes are put off meanwhile: those that have be
 are waited for, others are told 503 with Retry-After, which Docker tries again. It
 asks first; --yes goes ahead.
 
-A stock image (--image) and a mirror are stopped for it, and started again.
+A stock image (--image), a mirror and a registry in a swarm are stopped for it, and
+started again.
 
 --dry-run counts what would go, byte for byte, and lets the registry be.`,
 		Args: args(cobra.NoArgs),

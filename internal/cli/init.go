@@ -16,6 +16,7 @@ import (
 type initOptions struct {
 	specFlags
 	user                    firstUser
+	nodes                   nodeFlags
 	dryRun, noStart, retain bool
 
 	warned bool
@@ -43,6 +44,7 @@ differs and leaves the registry alone: edit regctl.yaml and run regctl apply.`,
 	}
 	o.register(cmd)
 	o.user.register(cmd)
+	o.nodes.register(cmd)
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print what would be made, and make nothing")
 	cmd.Flags().BoolVar(&o.noStart, "no-start", false, "write everything but do not start the registry")
 	cmd.Flags().BoolVar(&o.retain, "retain", false, "after a failure leave what was made, to look at")
@@ -75,6 +77,9 @@ func (a *app) runInit(cmd *cobra.Command, o *initOptions) error {
 	o.warned = true
 	o.user.dryRun = o.dryRun
 	if err := o.user.settle(ctx, a, r); err != nil {
+		return err
+	}
+	if err := o.nodes.over(cmd, a, r); err != nil {
 		return err
 	}
 	r.NoStart = o.noStart
@@ -119,6 +124,9 @@ func (o *initOptions) settle(cmd *cobra.Command, r *scenario.Registry) error {
 	}
 	if want.Runtime == "" {
 		want.Runtime = r.PickRuntime()
+	}
+	if want.Swarmed() && want.Swarm.Publish == "" {
+		want.Swarm.Publish = r.PickPublish()
 	}
 	if want.Image != "" && want.ProxyOnHost() && want.Proxy.Port == 0 {
 		want.Proxy.Port = freePort(cmd.Context(), spec.DefaultPort)

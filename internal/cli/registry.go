@@ -47,6 +47,8 @@ func (a *app) openDir(dir statedir.Dir, name string) (*scenario.Registry, error)
 	if r != nil {
 		r.Version = a.sys.Version
 		r.Waiting = func(holder string) { a.ui.Say("waiting for %s", holder) }
+		as := nodeDefaults()
+		r.Nodes = a.nodes(&as, func(string) bool { return false }, secrets{})
 	}
 	return r, err
 }

@@ -31,6 +31,7 @@ type specFlags struct {
 	cluster                   clusterFlags
 	storage                   storageFlags
 	mirror                    mirrorFlags
+	swarm                     swarmFlags
 }
 
 func (s *specFlags) register(cmd *cobra.Command) {
@@ -56,10 +57,11 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	s.mirror.register(cmd)
 
 	s.cluster.register(cmd)
+	s.swarm.register(cmd)
 
 	s.storage.register(cmd)
 	f.StringVar(&s.volume, "data-volume", "", "keep the images in this named Docker volume instead of DIR/data")
-	f.StringVar(&s.runtime, "runtime", "auto", "auto, docker or process; auto is docker where Docker is installed")
+	f.StringVar(&s.runtime, "runtime", "auto", "auto, docker, process or swarm (a service of the Docker Swarm that this machine manages); auto is docker where Docker is installed, else process")
 	f.StringVar(&s.image, "image", "", "run this stock registry image (2 or 3) instead of the embedded registry")
 	f.StringVar(&s.linuxFile, "linux-binary", "", "regctl for linux, to build the image from where this executable is another system's")
 	f.StringSliceVar(&s.addHosts, "add-host", nil, "NAME:IP for the container's /etc/hosts; repeat it")
@@ -69,7 +71,7 @@ func (s *specFlags) register(cmd *cobra.Command) {
 	for flag, values := range map[string][]string{
 		"tls":      {spec.TLSSelfSigned, spec.TLSLetsEncrypt, spec.TLSFiles, spec.TLSNone},
 		"key-type": {"ecdsa256", "ecdsa384", "rsa2048", "rsa4096", "ed25519"},
-		"runtime":  {"auto", spec.RuntimeDocker, spec.RuntimeProcess},
+		"runtime":  {"auto", spec.RuntimeDocker, spec.RuntimeProcess, spec.RuntimeSwarm},
 	} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
@@ -120,6 +122,7 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 	s.auth.over(given, &out)
 	s.proxy.over(given, base, &out)
 	s.cluster.over(given, &out)
+	s.swarm.over(given, &out)
 	if n := s.cluster.replicas; n == 0 && given("replicas") { // in regctl.yaml that is one
 		return out, fault.Usage("a number from 1 on", "replicas (--replicas): %d is no number of registries", n)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/scenario"
 	"github.com/regctl/regctl/internal/spec"
 )
@@ -69,6 +71,9 @@ func printStatus(w io.Writer, s scenario.Status) {
 	} else {
 		row("runtime", "%s", s.Runtime)
 	}
+	if len(s.Tasks) > 0 {
+		row("tasks", "%s", tasksText(s.Tasks))
+	}
 	if s.TLS.NotAfter != nil {
 		days := int(math.Round(time.Until(*s.TLS.NotAfter).Hours() / 24))
 		row("tls", "%s, until %s (%d days), for %s", s.TLS.Mode, s.TLS.NotAfter.Format(time.DateOnly), days, strings.Join(s.TLS.SANs, ", "))
@@ -100,6 +105,20 @@ func printStatus(w io.Writer, s scenario.Status) {
 		row("renewal", "%s", s.Renewal)
 	}
 	row("directory", "%s", s.Dir)
+}
+
+// tasksText names the node of each task, and how those fare that do not run.
+func tasksText(tasks []engine.SwarmTask) string {
+	var all []string
+	for _, t := range tasks {
+		switch text := cmp.Or(t.Node, "nowhere"); {
+		case t.Runs():
+			all = append(all, text)
+		default:
+			all = append(all, text+" ("+t.State+")")
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 func verifiedOf(clients []scenario.StatusClient) (n int) {

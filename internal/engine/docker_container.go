@@ -99,7 +99,7 @@ func (s ContainerStep) Plan(seen host.Facts) (step.Change, error) {
 	switch {
 	case !now.Exists:
 		op.Action = host.Create
-		item.Diff = containerDiff(s.Want.Name, nil, &s.Want)
+		item.Diff = diffOf("container "+s.Want.Name, nil, &s.Want)
 	case now.Hash() == want.Hash():
 		if len(s.RestartIf) == 0 || s.Stopped {
 			return step.Change{}, nil
@@ -114,7 +114,7 @@ func (s ContainerStep) Plan(seen host.Facts) (step.Change, error) {
 		}
 	default:
 		op.Action = host.Change
-		item.Diff = containerDiff(s.Want.Name, &was.Container, &s.Want)
+		item.Diff = diffOf("container "+s.Want.Name, &was.Container, &s.Want)
 	}
 	if item.Action == "" {
 		item.Action = op.Action
@@ -122,15 +122,15 @@ func (s ContainerStep) Plan(seen host.Facts) (step.Change, error) {
 	return step.Change{Items: []step.Item{item}, Ops: []host.Op{op}}, nil
 }
 
-// containerDiff shows containers as indented JSON without empty values.
-func containerDiff(name string, was, want *Container) string {
-	text := func(c *Container) (label, body string) {
+// diffOf shows containers, or services, as indented JSON without empty values.
+func diffOf[T any](name string, was, want *T) string {
+	text := func(c *T) (label, body string) {
 		if c == nil {
 			return "/dev/null", ""
 		}
 		var out bytes.Buffer
 		_ = json.Indent(&out, canonical(c), "", "  ")
-		return "container " + name, out.String() + "\n"
+		return name, out.String() + "\n"
 	}
 	oldLabel, old := text(was)
 	newLabel, now := text(want)

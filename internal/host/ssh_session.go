@@ -22,6 +22,12 @@ import (
 // open starts the script in the one session of the connection, and has it read first:
 // three round trips to the answer, of which two are sshd's own way.
 func (s *SSH) open(ctx context.Context, first []byte) (*pipe, error) {
+	return s.start(ctx, loaded(s.dialer.script(), first))
+}
+
+// start opens a session and has the loader there read ahead: a script, and what that is
+// to read first.
+func (s *SSH) start(ctx context.Context, ahead []byte) (*pipe, error) {
 	stop := context.AfterFunc(ctx, func() { _ = s.client.Close() })
 	defer stop()
 	channel, requests, err := s.session(ctx)
@@ -62,7 +68,7 @@ func (s *SSH) open(ctx context.Context, first []byte) (*pipe, error) {
 		_ = p.close() // the error that led here says more
 		return nil, s.lost(ctx, err)
 	}
-	if err := s.begin(channel, p, prompt, first); err != nil {
+	if err := s.begin(channel, p, prompt, ahead); err != nil {
 		_ = p.close() // the error that led here says more
 		return nil, s.lost(ctx, err)
 	}
@@ -99,8 +105,7 @@ func (s *SSH) lost(ctx context.Context, err error) error {
 }
 
 // begin has the script loaded, as root if need be.
-func (s *SSH) begin(channel ssh.Channel, p *pipe, prompt *prompts, first []byte) error {
-	ahead := loaded(s.dialer.script(), first)
+func (s *SSH) begin(channel ssh.Channel, p *pipe, prompt *prompts, ahead []byte) error {
 	if s.dialer.opts.AsLogin || s.user == "root" {
 		_, err := channel.Write(ahead)
 		return err

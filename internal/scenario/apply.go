@@ -144,7 +144,7 @@ func (r *Registry) carryOut(ctx context.Context, planned step.Planned, before st
 	}
 	before.Batch = r.state.Batch
 	r.state = before
-	return errors.Join(err, r.keepOrder(patient), r.forget())
+	return errors.Join(err, r.keepOrder(patient), r.noteImages(patient, receipts), r.forget())
 }
 
 // withLogs has the folder of logs, where receipts made it, go with what the registry
@@ -162,7 +162,7 @@ func (r *Registry) withLogs(receipts []host.Receipt) []host.Receipt {
 // waits reports whether a plan waits for the registry by itself: it says so, or it
 // starts a process, which is not done before that one serves.
 func waits(planned step.Planned) bool {
-	kinds := []host.Kind{engine.KindReady, engine.KindProcess, engine.KindUnit}
+	kinds := []host.Kind{engine.KindReady, engine.KindRolled, engine.KindProcess, engine.KindUnit}
 	return slices.ContainsFunc(planned.Changes, func(c step.Named) bool {
 		return slices.ContainsFunc(c.Ops, func(op host.Op) bool { return slices.Contains(kinds, op.Kind) })
 	})
@@ -220,6 +220,10 @@ func (r *Registry) watch() {
 		switch op.Kind {
 		case host.File, host.Dir, host.Link, engine.KindServed:
 			return // quick, and named by plan for those who ask
+		}
+		if op.Kind == engine.KindService && op.Action == host.Restart { // what it costs is said before
+			r.Progress(r.updating(op))
+			return
 		}
 		what := r.site.describe(op)
 		if op.Kind == engine.KindImage && op.Action == host.Remove {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/statedir"
+	"github.com/regctl/regctl/internal/step"
 )
 
 // Await waits until a registry that is as wanted answers: the command that
@@ -30,13 +31,18 @@ func (r *Registry) forState() (mode string, publicCA bool, address string) {
 }
 
 func (r *Registry) awaitAnswer(ctx context.Context) error {
-	if r.NoStart || r.answers(ctx) {
+	if r.NoStart || r.answers(ctx) && r.isRolled(ctx) {
 		return nil
 	}
 	if r.Progress != nil {
 		r.Progress(fmt.Sprintf("waiting for %s to answer", r.Spec.Endpoint()))
 	}
-	wait := engine.WaitStep{Endpoint: ownEndpoint(r.Spec), Container: r.site.runs.Path}
+	var wait step.Step = engine.WaitStep{Endpoint: ownEndpoint(r.Spec), Container: r.site.runs.Path}
+	if r.Spec.Swarmed() {
+		rolled := r.rolled(nil, false)
+		rolled.After = nil
+		wait = rolled
+	}
 	change, err := wait.Plan(nil)
 	if err != nil {
 		return err

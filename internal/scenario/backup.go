@@ -151,7 +151,7 @@ const dataName = "data"
 func inBackup(path string) bool {
 	top, below, _ := strings.Cut(path, "/")
 	switch top {
-	case "lock", "journal", "logs", "bin", "lost+found", "process.pid", "renew.pid", "renew.log", "boot.log":
+	case "lock", "journal", "logs", "bin", "nodes", "lost+found", "process.pid", "renew.pid", "renew.log", "boot.log":
 		return false
 	case "serve":
 		if strings.HasPrefix(below, "ctl/") {

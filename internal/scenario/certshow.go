@@ -98,7 +98,7 @@ func daysLeft(until, now time.Time) int { return int(math.Floor(until.Sub(now).H
 // askEndpoint compares what is served with the chain on disk. An endpoint that
 // does not answer is no error: the registry may be stopped.
 func (r *Registry) askEndpoint(ctx context.Context, c *Certificates, disk []byte) error {
-	endpoint := ownEndpoint(r.Spec)
+	endpoint := r.endpoint(ctx)
 	chain, err := endpoint.Chain(ctx)
 	if err != nil {
 		return ctx.Err()
@@ -109,7 +109,7 @@ func (r *Registry) askEndpoint(ctx context.Context, c *Certificates, disk []byte
 	}
 	matches := engine.SameLeaf(chain, disk)
 	c.ServedMatches = &matches
-	c.Served = &Served{Address: endpoint.Addr, By: r.servedBy(matches), NotAfter: info.NotAfter, Serial: info.Serial, Fingerprint: info.Fingerprint}
+	c.Served = &Served{Address: endpoint.Addr, By: r.servedBy(matches, endpoint), NotAfter: info.NotAfter, Serial: info.Serial, Fingerprint: info.Fingerprint}
 	if !matches && disk != nil {
 		return fault.Fail("regctl restart has the registry read it anew; regctl logs tells why it did not",
 			"%s serves another certificate than %s: serial %s (%s)", endpoint.Addr, r.chainPath(), info.Serial, c.Served.By)
@@ -117,9 +117,12 @@ func (r *Registry) askEndpoint(ctx context.Context, c *Certificates, disk []byte
 	return nil
 }
 
-func (r *Registry) servedBy(ours bool) string {
+func (r *Registry) servedBy(ours bool, endpoint engine.Endpoint) string {
 	if ours && !r.Spec.Proxied() && r.Spec.Runtime == spec.RuntimeDocker {
 		return "container " + r.Spec.Name
 	}
-	return engine.PortHolder(ownEndpoint(r.Spec).Addr)
+	if ours && r.Spec.Swarmed() {
+		return "service " + r.Spec.Name
+	}
+	return engine.PortHolder(endpoint.Addr)
 }

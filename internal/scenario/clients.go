@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/regctl/regctl/internal/canary"
@@ -78,7 +79,15 @@ func (r *Registry) Verification(ctx context.Context, t trust.Registry, o VerifyO
 	if o.Mode == verify.TLS || r.Spec.Image != "" || !own && o.User == "" && r.asksForPassword() {
 		return how, nothing, nil
 	}
-	ref, closer, err := canary.Open(r.Dir, canary.Options{Address: r.Spec.Address(), Credential: own && r.asksForPassword()})
+	options := canary.Options{Address: r.Spec.Address(), Credential: own && r.asksForPassword()}
+	if r.Spec.Swarmed() { // its tasks see nothing of serve/ctl
+		http, err := r.placed("secrets", "http")
+		if err != nil {
+			return nil, nil, err
+		}
+		options.Secret = secret.New(strings.TrimSpace(string(http)))
+	}
+	ref, closer, err := canary.Open(r.Dir, options)
 	if err != nil {
 		return nil, nothing, err
 	}
@@ -91,7 +100,7 @@ func (r *Registry) Verification(ctx context.Context, t trust.Registry, o VerifyO
 func (r *Registry) CheckLogin(ctx context.Context, l trust.Login) error {
 	ctx, cancel := context.WithTimeout(ctx, loginTime)
 	defer cancel()
-	endpoint := ownEndpoint(r.Spec)
+	endpoint := r.endpoint(ctx)
 	if r.Spec.TLS.Mode == spec.TLSSelfSigned {
 		endpoint.CA, _ = readFile(r.Dir.Join("certs", "ca.crt"))
 	}

@@ -109,25 +109,27 @@ const unlessUsed = "unless something else uses it"
 // made are the receipts, with what is ours in an engine counted as made by us even
 // where it was there before: it was left by an init that was killed, whose request
 // the engine still carried out, or by another registry of the same image. An image
-// that is used yet stays. A site may be what is left of an order that was killed.
+// that is used yet stays, so images come first, to be undone last. A site may be what
+// is left of an order that was killed.
 func (r *Registry) made() []host.Receipt {
-	var all, images []host.Receipt
+	var images, rest []host.Receipt
 	if ref := (host.Ref{Kind: engine.KindImage, Path: r.state.Image}); ref.Path != "" {
 		images = append(images, host.Receipt{Host: host.LocalName, Ref: ref, Action: host.Create, Changed: true})
 	}
 	for _, receipt := range r.state.Receipts {
 		switch {
-		case receipt.Kind == engine.KindImage: // first, to go last: also that of an upgrade that was killed
-			if len(images) == 0 || receipt.Ref != images[0].Ref {
-				images = append(images, receipt)
-			}
-			continue
-		case receipt.Kind == engine.KindContainer, isSite(receipt.Kind):
+		case receipt.Kind == engine.KindContainer, receipt.Kind == engine.KindService, receipt.Kind == kindNodeImage, isSite(receipt.Kind):
 			receipt.Action, receipt.Before = host.Create, host.Fact{}
+		case len(images) > 0 && receipt.Ref == images[0].Ref:
+			continue
 		}
-		all = append(all, receipt)
+		if receipt.Kind == engine.KindImage || receipt.Kind == kindNodeImage {
+			images = append(images, receipt)
+		} else {
+			rest = append(rest, receipt)
+		}
 	}
-	return append(images, all...)
+	return append(images, rest...)
 }
 
 // isOurs compares a receipt's path with one in Dir, which may have had another
@@ -171,7 +173,7 @@ func (r *Registry) Destroy(ctx context.Context, keepData bool) (kept []string, e
 	if err := step.Undo(ctx, r.site.host, files); err != nil {
 		return nil, err
 	}
-	if err := statedir.ForgetClients(r.Dir); err != nil {
+	if err := firstError(statedir.ForgetClients(r.Dir), statedir.ForgetNodes(r.Dir)); err != nil {
 		return nil, err
 	}
 	folders, err := step.Left(ctx, r.site.host, files)
@@ -181,6 +183,7 @@ func (r *Registry) Destroy(ctx context.Context, keepData bool) (kept []string, e
 	if kept, err = r.replaced(ctx, running); err != nil {
 		return kept, err
 	}
+	kept = append(kept, r.keptOnNodes...)
 	if len(data) > 0 {
 		return append(kept, paths(data)...), r.keep(data)
 	}

@@ -273,8 +273,16 @@ func (c containerRuntime) Logs(ctx context.Context, follow bool, tail int, w io.
 	return c.docker.Logs(ctx, c.name, o, w, w)
 }
 
-// ownEndpoint is the registry as this machine itself reaches it, whatever its
-// name resolves to.
+// endpoint is the registry as this machine itself reaches it now, whatever its name
+// resolves to.
+func (r *Registry) endpoint(ctx context.Context) engine.Endpoint {
+	if r.Spec.Swarmed() {
+		return r.swarmEndpoint(ctx)
+	}
+	return ownEndpoint(r.Spec)
+}
+
+// ownEndpoint is endpoint but for a swarm, whose nodes one must ask the engine for.
 func ownEndpoint(s spec.Spec) engine.Endpoint {
 	addr, err := netip.ParseAddr(s.Bind)
 	if err != nil || addr.IsUnspecified() {

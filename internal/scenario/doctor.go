@@ -35,6 +35,7 @@ func (r *Registry) Examine(ctx context.Context) []Finding {
 	e.service(ctx)
 	e.storage(ctx)
 	e.cluster(ctx)
+	e.swarm(ctx)
 	e.certificate(ctx)
 	e.tokens(ctx)
 	e.clients()

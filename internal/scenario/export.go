@@ -28,7 +28,7 @@ func (r *Registry) Workload(ref string) (export.Workload, error) {
 			return export.Workload{}, err
 		}
 	}
-	if r.Spec.Runtime != spec.RuntimeDocker {
+	if r.Spec.Runtime == spec.RuntimeProcess {
 		return export.Workload{}, fault.Usage("regctl init --runtime docker makes one that can be exported",
 			"the registry is a process of this machine, whose config.yml has this machine's paths")
 	}

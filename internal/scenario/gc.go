@@ -15,8 +15,8 @@ import (
 )
 
 // MayCollect refuses, before anything is asked, a registry whose garbage cannot be
-// collected. It reports whether the registry must be stopped for it: a stock image
-// has no way to refuse writes that clients would try again.
+// collected. It reports whether the registry must be stopped for it: a stock image, or
+// the tasks of a swarm, have no way to refuse writes that clients would try again.
 func (r *Registry) MayCollect() (stops bool, err error) {
 	data, err := readFile(r.Dir.ServeConfig())
 	if err != nil {
@@ -28,6 +28,13 @@ func (r *Registry) MayCollect() (stops bool, err error) {
 	stops, err = embeddedregistry.CheckCollect(data)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", r.Dir.ServeConfig(), err)
+	}
+	if r.Spec.Swarmed() { // its tasks see no ctl/, by which others are told to refuse writes
+		if volume := r.Spec.Storage.Volume; volume != "" {
+			return false, fault.Usage("move the images to "+r.Dir.Data()+", or to --storage s3",
+				"the images are in the Docker volume %s, which nothing of regctl's reaches while no task runs", volume)
+		}
+		return true, nil
 	}
 	if stops = stops || r.Spec.Image != ""; stops && !r.inFolder() {
 		return false, fault.Usage("run `registry garbage-collect` of an image of its own on it, with the registry stopped",
@@ -83,7 +90,10 @@ func (r *Registry) Collect(ctx context.Context, untagged, stops bool) (found emb
 }
 
 func (r *Registry) runs(ctx context.Context) (bool, error) {
-	refs := append([]host.Ref{r.site.runs}, replicaRefs(r.Spec, Place{Runs: r.site.runs})...)
+	refs := []host.Ref{r.site.runs}
+	if !r.Spec.Swarmed() {
+		refs = append(refs, replicaRefs(r.Spec, Place{Runs: r.site.runs})...)
+	}
 	seen, err := r.site.host.Look(ctx, refs)
 	return slices.ContainsFunc(refs, func(ref host.Ref) bool {
 		now := seen[ref]

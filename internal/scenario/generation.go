@@ -78,7 +78,7 @@ func served(s spec.Spec, p Place) engine.ServedStep {
 
 // pairInUse are the steps that end a change of the pair.
 func pairInUse(s spec.Spec, p Place) []step.Step {
-	if len(p.Runtime) == 0 {
+	if len(p.Runtime) == 0 || s.Swarmed() { // what waits for a service's tasks asks each of them
 		return []step.Step{retired{p}}
 	}
 	return []step.Step{served(s, p), retired{p}}

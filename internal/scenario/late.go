@@ -18,7 +18,7 @@ const lateTime = time.Second
 // or what renews, that came to be after its command was killed, and the image, which such an init
 // has not noted. After a kill it gives them lateTime.
 func (r *Registry) awaitLate(ctx context.Context, killed bool) error {
-	if killed && r.site.runs.Kind == engine.KindContainer && r.state.Image == "" {
+	if killed && (r.site.runs.Kind == engine.KindContainer || r.site.runs.Kind == engine.KindService) && r.state.Image == "" {
 		r.state.Image = r.ourImage()
 	}
 	refs := []host.Ref{r.site.runs, {Kind: engine.KindLoop, Path: string(r.Dir)}}

@@ -20,7 +20,10 @@ func (r *Registry) ConnectAside(ctx context.Context) error {
 // is. What does not run is not restarted.
 func (r *Registry) PlanPower(ctx context.Context, action host.Action) (step.Planned, error) {
 	steps := []step.Step{power{r.site.runs, r.site.want, action, r.site.isRunning}}
-	if r.Spec.Runtime == spec.RuntimeDocker {
+	switch r.Spec.Runtime {
+	case spec.RuntimeSwarm:
+		steps = append(steps, r.rolled(nil, action == host.Restart))
+	case spec.RuntimeDocker:
 		steps = nil
 		for n := 1; n <= r.Spec.Count(); n++ { // one at a time, so that the proxy always finds one
 			steps = append(steps, power{replicaRef(r.Spec, n), host.Fact{}, action, r.site.isRunning})

@@ -16,8 +16,8 @@ func (r *Registry) prove(ctx context.Context) (err error) {
 		return err
 	}
 	asks := r.asksForPassword() && !r.Spec.ProxyAsks() // a proxy that asks is passed by
-	if r.Spec.Image != "" || asks && !r.credentialOpensCanary() {
-		return nil
+	if r.Spec.Image != "" || asks && !r.credentialOpensCanary() || r.Spec.Swarmed() {
+		return nil // each task of a swarm was asked when it was waited for
 	}
 	if r.Progress != nil {
 		r.Progress("pulling an image that nobody has seen yet")

@@ -32,6 +32,8 @@ type Registry struct {
 	Waiting func(holder string)
 	// Passphrase, when set, asks for that of the key at path; again after a wrong one.
 	Passphrase func(ctx context.Context, path string, again bool) (secret.String, error)
+	// Nodes logs in to the nodes of a swarm.
+	Nodes NodeAccess
 
 	getenv func(string) string
 	exists bool
@@ -52,6 +54,8 @@ type Registry struct {
 	upgrading      bool // this executable is to take over
 	overtaken      bool // a command that was killed has changed regctl.yaml since Open
 	learnt         learnt
+	// keptOnNodes is what could not be taken away from nodes.
+	keptOnNodes []string
 }
 
 // Open reads what there is in dir. An absent or empty folder is a registry that
@@ -260,7 +264,7 @@ func (r *Registry) RenderConfig(s spec.Spec) ([]byte, error) {
 		http = secret.New("made by init")
 	}
 	place := processPlace(r, s)
-	if s.Runtime == spec.RuntimeDocker {
+	if s.Runtime != spec.RuntimeProcess {
 		place = dockerPlace(r.Dir, s)
 		place.Flavour = flavourOf(s.Image)
 	}

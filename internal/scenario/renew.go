@@ -37,14 +37,17 @@ func (r *Registry) ConnectForRenewal(ctx context.Context) (err error) {
 			"%s says tls.mode %s, but the registry still has %s", r.Dir.Spec(), r.Spec.TLS.Mode, was)}
 	}
 	place := processPlace(r, r.Spec)
-	if r.Spec.Runtime == spec.RuntimeDocker {
+	switch r.Spec.Runtime {
+	case spec.RuntimeDocker:
 		place = dockerPlace(r.Dir, r.Spec)
+	case spec.RuntimeSwarm:
+		place = swarmPlace(r.Dir, r.Spec)
 	}
 	place.UID, place.GID = r.state.UID, r.state.GID
 	if err := r.findFront(ctx, &place); err != nil {
 		return err
 	}
-	if r.Spec.Runtime == spec.RuntimeProcess || r.Spec.Image == "" && r.Spec.Proxy.Image == "" && !r.Unfinished() {
+	if r.Spec.Runtime == spec.RuntimeProcess || !r.Spec.Swarmed() && r.Spec.Image == "" && r.Spec.Proxy.Image == "" && !r.Unfinished() {
 		r.site = &site{host: host.NewLocal(withOurs(nil)), place: place}
 		return nil
 	}
@@ -90,7 +93,7 @@ func (r *Registry) PlanRenewal(ctx context.Context, force bool) (step.Planned, e
 // planLeaf plans a step that may put another leaf in place, and what has the registry
 // serve it.
 func (r *Registry) planLeaf(ctx context.Context, change func(Place) step.Step) (step.Planned, error) {
-	now, unreachable := ownEndpoint(r.Spec).Chain(ctx)
+	now, unreachable := r.endpoint(ctx).Chain(ctx)
 	disk, _ := readFile(r.chainPath())
 	// After a kill the swap is done, and not what comes after it.
 	stale := now != nil && disk != nil && !engine.SameLeaf(now, disk)
@@ -99,6 +102,12 @@ func (r *Registry) planLeaf(ctx context.Context, change func(Place) step.Step) (
 		p.Learnt = &r.learnt
 		list := []step.Step{noted(change(p), p)}
 		switch {
+		case r.Spec.Swarmed():
+			following, err := r.followedNow(ctx)
+			if err != nil {
+				return step.Planned{}, err
+			}
+			return step.Plan(ctx, r.site.host, join(list, following, []step.Step{retired{p}}))
 		case p.Front != nil && !r.Spec.ProxyOnHost():
 			list = append(list, pairCopy{p}, engine.ReloadStep{
 				Container: proxyName(r.Spec), Check: nginxCommand("-t"), After: []host.Ref{fileRef(imagePair(p))},

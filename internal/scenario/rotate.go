@@ -95,7 +95,7 @@ func (r *Registry) Provable(ctx context.Context) (bool, error) {
 	if r.Spec.TLS.Mode == spec.TLSSelfSigned && err == nil && time.Now().After(ca.NotAfter) {
 		return false, nil
 	}
-	if _, err := ownEndpoint(r.Spec).Chain(ctx); err != nil {
+	if _, err := r.endpoint(ctx).Chain(ctx); err != nil {
 		return false, fault.Fail("regctl start starts it", "%s does not answer, so that no client can prove its trust", r.Spec.Endpoint())
 	}
 	return false, nil

@@ -76,7 +76,7 @@ func (e extraStep) render(old extraFile) ([]byte, error) {
 		want.MirrorCA = mirrorCA
 	}
 	if e.spec.Auth.HasUsers() && e.spec.Image == "" && !e.spec.ProxyAsks() {
-		want.Auth = &extraAuth{Realm: e.spec.Auth.RealmOrDefault(), DockerGateway: e.spec.Runtime == spec.RuntimeDocker && !e.spec.Socket()}
+		want.Auth = &extraAuth{Realm: e.spec.Auth.RealmOrDefault(), DockerGateway: e.spec.Runtime != spec.RuntimeProcess && !e.spec.Socket()}
 		if old.Auth != nil {
 			want.Auth.Grace = unexpired(old.Auth.Grace, e.place.Now)
 		}

@@ -28,8 +28,9 @@ type site struct {
 	runs      host.Ref  // the container, process or unit
 	want      host.Fact // what runs, as a restart must have it; not needed for a container
 	isRunning func(host.Fact) bool
-	image     string // what the container runs; "" without one
-	own       bool   // what runs, or will, is made of this executable
+	image     string         // what the container runs; "" without one
+	own       bool           // what runs, or will, is made of this executable
+	service   engine.Service // in a swarm
 	// engine is the address of the Docker Engine, for those who know no environment.
 	engine string
 	// preflight refuses what cannot succeed, such as a port that is taken.
@@ -38,7 +39,10 @@ type site struct {
 
 // openSite opens the runtime that the spec names.
 func openSite(ctx context.Context, r *Registry) (*site, error) {
-	if r.Spec.Runtime == spec.RuntimeProcess {
+	switch r.Spec.Runtime {
+	case spec.RuntimeSwarm:
+		return swarmSite(ctx, r)
+	case spec.RuntimeProcess:
 		p := processPlace(r, r.Spec)
 		if err := r.findFront(ctx, &p); err != nil {
 			return nil, err
@@ -57,6 +61,9 @@ func openRuntime(ctx context.Context, r *Registry) (*site, error) {
 	docker, err := openDocker(ctx, r)
 	if err != nil {
 		return nil, err
+	}
+	if r.Spec.Swarmed() {
+		return newSwarmSite(docker, r, engine.Images{}, engine.Binary{}), nil
 	}
 	return newDockerSite(docker, r.Dir, r.Spec, engine.Images{}, engine.Binary{}), nil
 }
@@ -77,10 +84,14 @@ func (s *site) describe(op host.Op) string {
 	switch op.Kind {
 	case engine.KindProcess:
 		return "the registry's process"
+	case engine.KindRolled:
+		return "the tasks of service " + op.Path
 	case engine.KindReady:
 		return op.Path + " to answer"
 	case engine.KindBinary, engine.KindTimer, kindTree:
 		return op.Path
+	case kindNodeImage:
+		return "image " + op.Path + " on the nodes"
 	case engine.KindLoop:
 		return "what renews the certificate"
 	}

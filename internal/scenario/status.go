@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/machine"
 	"github.com/regctl/regctl/internal/pki"
@@ -23,25 +24,26 @@ const (
 // Status is how a registry is. It is what status prints, so its keys are part of
 // the command line's contract.
 type Status struct {
-	SchemaVersion int            `json:"schemaVersion"`
-	Name          string         `json:"name"`
-	Dir           string         `json:"dir"`
-	Endpoint      string         `json:"endpoint"`
-	Runtime       string         `json:"runtime"`
-	State         string         `json:"state"`   // running, stopped, degraded or absent
-	Healthy       bool           `json:"healthy"` // it answered a request just now
-	Detail        string         `json:"detail,omitempty"`
-	Image         string         `json:"image"`
-	Version       string         `json:"version,omitempty"` // of the regctl that it runs, where that is known
-	TLS           StatusTLS      `json:"tls"`
-	Auth          StatusAuth     `json:"auth"`
-	Proxy         *StatusProxy   `json:"proxy,omitempty"`
-	Replicas      int            `json:"replicas,omitempty"` // how many are to run, behind a proxy
-	Redis         string         `json:"redis,omitempty"`    // the cache that they share
-	Clients       []StatusClient `json:"clients"`
-	Reboot        string         `json:"reboot,omitempty"`  // what starts it after a reboot
-	Renewal       string         `json:"renewal,omitempty"` // what renews its certificate
-	Warnings      []string       `json:"warnings,omitempty"`
+	SchemaVersion int                `json:"schemaVersion"`
+	Name          string             `json:"name"`
+	Dir           string             `json:"dir"`
+	Endpoint      string             `json:"endpoint"`
+	Runtime       string             `json:"runtime"`
+	State         string             `json:"state"`   // running, stopped, degraded or absent
+	Healthy       bool               `json:"healthy"` // it answered a request just now
+	Detail        string             `json:"detail,omitempty"`
+	Image         string             `json:"image"`
+	Version       string             `json:"version,omitempty"` // of the regctl that it runs, where that is known
+	TLS           StatusTLS          `json:"tls"`
+	Auth          StatusAuth         `json:"auth"`
+	Proxy         *StatusProxy       `json:"proxy,omitempty"`
+	Replicas      int                `json:"replicas,omitempty"` // how many are to run, behind a proxy or in a swarm
+	Redis         string             `json:"redis,omitempty"`    // the cache that they share
+	Tasks         []engine.SwarmTask `json:"tasks,omitempty"`    // of a service in a swarm
+	Clients       []StatusClient     `json:"clients"`
+	Reboot        string             `json:"reboot,omitempty"`  // what starts it after a reboot
+	Renewal       string             `json:"renewal,omitempty"` // what renews its certificate
+	Warnings      []string           `json:"warnings,omitempty"`
 }
 
 // StatusTLS is the certificate on disk.
@@ -130,6 +132,7 @@ func (r *Registry) Status(ctx context.Context) (Status, error) {
 		s.Healthy = r.Spec.Count() > 1 && r.answers(ctx)
 	}
 	r.describeCluster(ctx, &s)
+	r.describeSwarm(ctx, &s, site.runtime)
 	return s, nil
 }
 
@@ -208,7 +211,7 @@ func (r *Registry) strangeAddresses() []string {
 func (r *Registry) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	endpoint := ownEndpoint(r.Spec)
+	endpoint := r.endpoint(ctx)
 	if r.Spec.TLS.Mode == spec.TLSSelfSigned {
 		endpoint.CA, _ = readFile(r.Dir.Join("certs", "ca.crt"))
 	}

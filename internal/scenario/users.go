@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"time"
@@ -31,12 +32,18 @@ func (r *Registry) Users() (*htpasswd.File, error) {
 // LockForUsers is Lock for a change of users, which needs no runtime unless another
 // command was killed: what that one left half done is finished first.
 func (r *Registry) LockForUsers(ctx context.Context, timeout time.Duration, command string) error {
-	if _, err := os.Stat(r.Dir.Journal()); err == nil {
+	if _, err := os.Stat(r.Dir.Journal()); err == nil || r.Spec.Swarmed() {
 		if err := r.Connect(ctx); err != nil {
 			return err
 		}
 	}
-	return r.Lock(ctx, timeout, command)
+	if err := r.Lock(ctx, timeout, command); err != nil || !r.Spec.Swarmed() {
+		return err
+	}
+	if err := r.follow(ctx); err != nil {
+		return errors.Join(err, r.Unlock())
+	}
+	return nil
 }
 
 // HasUsers reports whether htpasswd decides who may come in. Where something in
@@ -96,8 +103,17 @@ func (r *Registry) CanGrace() error {
 // no runtime is asked. What of grace is left of the users named in ends goes.
 func (r *Registry) PlanUsers(ctx context.Context, keep *Grace, ends ...string) (step.Planned, error) {
 	p := processPlace(r, r.Spec)
-	if r.Spec.Runtime == spec.RuntimeDocker {
+	machine := host.NewLocal(nil)
+	var following []step.Step
+	switch r.Spec.Runtime {
+	case spec.RuntimeDocker:
 		p = dockerPlace(r.Dir, r.Spec)
+	case spec.RuntimeSwarm:
+		var err error
+		if following, err = r.followers(ctx); err != nil {
+			return step.Planned{}, err
+		}
+		p, machine = swarmPlace(r.Dir, r.Spec), r.site.host
 	}
 	p.UID, p.GID, p.SpecYAML, p.Users = r.state.UID, r.state.GID, r.write, r.users
 	if err := r.findFrontFor(ctx, &p); err != nil {
@@ -117,7 +133,7 @@ func (r *Registry) PlanUsers(ctx context.Context, keep *Grace, ends ...string) (
 	if keep != nil { // the old hash is in one of the files at any time
 		steps = join(specFile(p), extra, accounts(r.Spec, p))
 	}
-	return step.Plan(ctx, host.NewLocal(nil), steps)
+	return step.Plan(ctx, machine, append(steps, following...))
 }
 
 // ChangeUsers carries out what PlanUsers planned, under the lock. It is done when a
@@ -153,7 +169,7 @@ func (r *Registry) asksSoon(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, turnOnTime)
 	defer cancel()
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		_, asks, err := ownEndpoint(r.Spec).Admits(limited, "", secret.String{})
+		_, asks, err := r.endpoint(ctx).Admits(limited, "", secret.String{})
 		if asks || err != nil && limited.Err() == nil {
 			return nil
 		}

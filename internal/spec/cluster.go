@@ -65,14 +65,16 @@ func (s Spec) checkReplicas() *finding {
 		return newFinding("replicas", fmt.Sprintf("a number from 1 to %d", maxReplicas), "%d is no number of registries", n)
 	case n <= 1:
 		return nil
-	case !s.Proxied():
-		return newFinding("replicas", "add --proxy nginx or --proxy apache", "%d registries need a proxy in front, which has the one port that clients use", n)
+	case !s.Proxied() && !s.Swarmed():
+		return newFinding("replicas", "add --proxy nginx or --proxy apache, or --runtime swarm", "%d registries need a proxy in front, which has the one port that clients use", n)
 	case s.Runtime == RuntimeProcess:
 		return newFinding("replicas", "use --runtime docker, or leave it out", "a process of this machine runs once")
 	case s.Storage.Driver == StorageInMemory:
 		return newFinding("replicas", "use --storage filesystem", "with inmemory storage each of the %d would have images of its own", n)
 	case s.Mirror.Of != "":
 		return newFinding("replicas", "leave it out, or leave --mirror-of out", "a mirror keeps one list of what is to expire, which several would overwrite for each other")
+	case s.Swarmed():
+		return s.checkSwarmReplicas()
 	case s.Image != "" && !s.ProxyOnHost():
 		return newFinding("replicas", "leave --proxy-image or --image out", "nobody but the proxy's container reaches a stock image, so that nobody can tell when one of %d is ready for the next to be restarted", n)
 	case s.Image != "" && s.ProxyOnHost() && s.Proxy.BackendPort()+n-1 > 65535:
@@ -106,7 +108,7 @@ func (s Spec) checkRedis() *finding {
 	host, _, _ := net.SplitHostPort(server.Addr)
 	addr, err := netip.ParseAddr(host)
 	switch loopback := host == "localhost" || err == nil && addr.IsLoopback(); {
-	case loopback && s.Runtime == RuntimeDocker:
+	case loopback && s.Runtime != RuntimeProcess:
 		return newFinding("redis.url", "have Redis listen on an address that containers reach, such as that of the bridge docker0, and name that", "in a container %s is the container itself", host)
 	case server.TLS && r.CA == "":
 		return newFinding("redis.ca", "the CA of its certificate; of a public one /etc/ssl/certs/ca-certificates.crt", "rediss:// needs it")
@@ -123,7 +125,7 @@ func (w *writer) cluster(s Spec) {
 	}
 	w.line("")
 	if s.Replicas != 0 {
-		w.key("replicas", s.Replicas, "registries side by side behind the proxy")
+		w.key("replicas", s.Replicas, "registries side by side, behind the proxy or in the swarm")
 	}
 	if s.Redis.URL == "" {
 		return

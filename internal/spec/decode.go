@@ -137,7 +137,7 @@ func unknownHint(key, path string, known []string) string {
 	if path == "auth" && (key == "silly" || key == AuthHtpasswd) {
 		return "write auth: {mode: htpasswd}; distribution's own keys go under config: config.auth." + key
 	}
-	for _, section := range []string{"", "tls", "auth", "proxy", "redis", "storage", "mirror"} {
+	for _, section := range []string{"", "tls", "auth", "proxy", "redis", "storage", "mirror", "swarm"} {
 		if _, ok := sectionFields(section).index[key]; ok && section != path {
 			return "did you mean " + join(section, key) + "?"
 		}
@@ -179,6 +179,8 @@ func sectionFields(section string) fields {
 		return fieldsOf(reflect.TypeFor[Storage]())
 	case "mirror":
 		return fieldsOf(reflect.TypeFor[Mirror]())
+	case "swarm":
+		return fieldsOf(reflect.TypeFor[Swarm]())
 	}
 	return fields{}
 }
@@ -201,6 +203,8 @@ func example(path string) string {
 		return `- {who: [alice], repositories: ["team/**"], actions: [pull, push]}`
 	case "mirror":
 		return "mirror: {of: docker.io}"
+	case "swarm":
+		return `swarm: {constraints: ["node.labels.registry==yes"]}`
 	}
 	return "tls: {mode: selfsigned}"
 }

@@ -47,6 +47,7 @@ func flagOf(key string) string {
 		"mirror.of": "mirror-of", "mirror.username": "mirror-username", "mirror.passwordFile": "mirror-password-file",
 		"mirror.caCert": "mirror-ca-cert", "mirror.ttl": "mirror-ttl", "mirror.open": "mirror-open",
 		"storage.driver": "storage", "storage.volume": "data-volume", "storage.options": "storage-opt",
+		"storage.shared": "storage-shared", "swarm": "runtime", "swarm.publish": "publish", "swarm.constraints": "constraint", "swarm.nodes": "nodes",
 	}
 	if flag, ok := flags[key]; ok {
 		return flag

@@ -37,6 +37,9 @@ func Marshal(s Spec) ([]byte, error) {
 	if s.Storage.Driver == StorageFilesystem {
 		w.optional("  volume", s.Storage.Volume, "images", "a named Docker volume instead of the folder data")
 	}
+	if s.Storage.Shared {
+		w.key("  shared", s.Storage.Shared, "the folder data is one file system on all nodes")
+	}
 	if len(s.Storage.Options) > 0 {
 		w.line("  # The driver's parameters, in distribution's names; those that are secret are in secrets/storage.")
 		w.key("  options", s.Storage.Options, "")
@@ -44,8 +47,9 @@ func Marshal(s Spec) ([]byte, error) {
 	w.mirror(s.Mirror)
 	w.line("")
 	if s.Runtime != "" {
-		w.key("runtime", s.Runtime, "docker or process; settled by init")
+		w.key("runtime", s.Runtime, "docker, process or swarm; settled by init")
 	}
+	w.swarm(s)
 	w.optional("image", s.Image, "registry:2", "a stock image instead of the registry inside regctl")
 	if s.LinuxBinary != "" {
 		w.key("linuxBinary", s.LinuxBinary, "regctl for linux, which the image is made of")

@@ -13,13 +13,15 @@ type Spec struct {
 	TLS     TLS      `yaml:"tls"`
 	Auth    Auth     `yaml:"auth"`
 	Proxy   Proxy    `yaml:"proxy,omitempty"`
-	// Replicas is how many registries run side by side behind the proxy; 0 is 1.
+	// Replicas is how many registries run side by side, behind the proxy or in the swarm;
+	// 0 is 1.
 	Replicas int     `yaml:"replicas,omitempty"`
 	Redis    Redis   `yaml:"redis,omitempty"`
 	Storage  Storage `yaml:"storage"`
 	Mirror   Mirror  `yaml:"mirror,omitempty"`
-	// Runtime is docker or process; never auto: that is resolved once, by init.
+	// Runtime is docker, process or swarm; never auto: that is resolved once, by init.
 	Runtime     string   `yaml:"runtime"`
+	Swarm       Swarm    `yaml:"swarm,omitempty"`
 	Image       string   `yaml:"image,omitempty"`       // a stock registry image instead of the embedded one
 	LinuxBinary string   `yaml:"linuxBinary,omitempty"` // regctl for linux, where this executable is another system's
 	AddHosts    []string `yaml:"addHosts,omitempty"`    // NAME:IP lines for the container's /etc/hosts
@@ -105,6 +107,8 @@ func (a Auth) RealmOrDefault() string {
 type Storage struct {
 	Driver string `yaml:"driver"`           // filesystem, s3, azure, gcs, oss, swift or inmemory
 	Volume string `yaml:"volume,omitempty"` // a named Docker volume instead of DIR/data
+	// Shared says that DIR/data is one file system on all nodes of a swarm.
+	Shared bool `yaml:"shared,omitempty"`
 	// Options are the driver's parameters in distribution's own names, none of them
 	// secret.
 	Options map[string]any `yaml:"options,omitempty"`
@@ -130,6 +134,7 @@ const (
 
 	RuntimeDocker  = "docker"
 	RuntimeProcess = "process"
+	RuntimeSwarm   = "swarm"
 
 	StorageFilesystem = "filesystem"
 	StorageInMemory   = "inmemory"

@@ -31,7 +31,7 @@ func (s Spec) check() *finding {
 	for _, check := range []func() *finding{
 		s.checkVersion, s.checkName, s.checkHosts, s.checkPort, s.checkBind,
 		s.checkTLS, s.checkDays, s.checkOwnPair, s.checkACME, s.checkAuth, s.checkProxy, s.checkReplicas, s.checkRedis, s.checkStorage, s.checkMirror,
-		s.checkRuntime, s.checkImage, s.checkAddHosts,
+		s.checkRuntime, s.checkSwarm, s.checkImage, s.checkAddHosts,
 	} {
 		if f := check(); f != nil {
 			return f
@@ -174,7 +174,7 @@ func (s Spec) checkRuntime() *finding {
 	if s.Runtime == "" {
 		return nil
 	}
-	if f := choice("runtime", s.Runtime, RuntimeDocker, RuntimeProcess); f != nil {
+	if f := choice("runtime", s.Runtime, RuntimeDocker, RuntimeProcess, RuntimeSwarm); f != nil {
 		return f
 	}
 	if s.Runtime != RuntimeProcess {

@@ -55,12 +55,12 @@ func BeginClientRun(d Dir, hosts []string, settings map[string][]string) (Client
 			}
 		}
 	}
-	return run, saveIn(d, runFile, run)
+	return run, saveIn(d.Clients(), runFile, run)
 }
 
 // LastClientRun reads the run that was begun last; ok is false when there was none.
 func LastClientRun(d Dir) (run ClientRun, ok bool, err error) {
-	ok, err = loadIn(d, runFile, &run)
+	ok, err = loadIn(d.Clients(), runFile, &run)
 	return run, ok, err
 }
 
@@ -164,7 +164,7 @@ func TidyClients(d Dir) error {
 		if len(run.Hosts)+len(run.Lost) == 0 && len(gone) == len(clients) {
 			return ForgetClients(d)
 		}
-		if err := saveIn(d, runFile, run); err != nil {
+		if err := saveIn(d.Clients(), runFile, run); err != nil {
 			return err
 		}
 	}

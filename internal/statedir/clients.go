@@ -76,21 +76,21 @@ func (c Client) Trusts() bool { return len(c.Stores) > 0 }
 // saved at once.
 func SaveClient(d Dir, c Client) error {
 	c.SchemaVersion = ClientVersion
-	return saveIn(d, clientFile(c.Key), c)
+	return saveIn(d.Clients(), clientFile(c.Key), c)
 }
 
-// saveIn writes a file of DIR/clients.
-func saveIn(d Dir, name string, v any) error {
+// saveIn writes a file of DIR/clients or the like.
+func saveIn(folder, name string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := os.Mkdir(d.Clients(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return host.Failed("make", d.Clients(), err)
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return host.Failed("make", folder, err)
 	}
 	uid, gid := self()
 	_, err = host.NewLocal(nil).Do(context.Background(), []host.Op{{
-		Ref:    host.Ref{Kind: host.File, Path: filepath.Join(d.Clients(), name)},
+		Ref:    host.Ref{Kind: host.File, Path: filepath.Join(folder, name)},
 		Action: host.Change,
 		Want:   host.Fact{Exists: true, Data: append(data, '\n'), Mode: 0o600, UID: uid, GID: gid},
 		Before: host.AnyBefore,
@@ -100,12 +100,12 @@ func saveIn(d Dir, name string, v any) error {
 
 // LoadClient reads what is known of a client; ok is false when that is nothing.
 func LoadClient(d Dir, key string) (c Client, ok bool, err error) {
-	ok, err = loadIn(d, clientFile(key), &c)
+	ok, err = loadIn(d.Clients(), clientFile(key), &c)
 	return c, ok, err
 }
 
-func loadIn(d Dir, name string, v any) (bool, error) {
-	path := filepath.Join(d.Clients(), name)
+func loadIn(folder, name string, v any) (bool, error) {
+	path := filepath.Join(folder, name)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -126,32 +126,38 @@ func loadIn(d Dir, name string, v any) (bool, error) {
 		err = json.Unmarshal(data, v)
 	}
 	if err != nil {
-		return false, fault.Fail("remove it, and run trust-clients for that host again", "%s is damaged: %w", path, err)
+		hint := "remove it, and run trust-clients for that host again"
+		if filepath.Base(folder) == "nodes" {
+			hint = "remove it, and run regctl apply: that looks again whether the image is there"
+		}
+		return false, fault.Fail(hint, "%s is damaged: %w", path, err)
 	}
 	return true, nil
 }
 
 // LoadClients reads all clients, in the order of their files' names.
-func LoadClients(d Dir) ([]Client, error) {
-	entries, err := os.ReadDir(d.Clients())
+func LoadClients(d Dir) ([]Client, error) { return loadAll[Client](d.Clients()) }
+
+func loadAll[T any](folder string) ([]T, error) {
+	entries, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, readFault(d.Clients(), err)
+		return nil, readFault(folder, err)
 	}
-	var all []Client
+	var all []T
 	for _, e := range entries {
 		if !isClientFile(e.Name()) {
 			continue
 		}
-		var c Client
-		ok, err := loadIn(d, e.Name(), &c)
+		var one T
+		ok, err := loadIn(folder, e.Name(), &one)
 		if err != nil {
 			return nil, err
 		}
 		if ok {
-			all = append(all, c)
+			all = append(all, one)
 		}
 	}
 	return all, nil
@@ -159,22 +165,24 @@ func LoadClients(d Dir) ([]Client, error) {
 
 // ForgetClients removes all that is known of clients. Whatever else lies in the
 // folder stays, and the folder with it.
-func ForgetClients(d Dir) error {
-	entries, err := os.ReadDir(d.Clients())
+func ForgetClients(d Dir) error { return forgetIn(d.Clients()) }
+
+func forgetIn(folder string) error {
+	entries, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return readFault(d.Clients(), err)
+		return readFault(folder, err)
 	}
 	for _, e := range entries {
 		if name := e.Name(); isClientFile(name) || name == runFile || tempName.MatchString(name) {
-			if err := os.Remove(filepath.Join(d.Clients(), name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return host.Failed("remove", filepath.Join(d.Clients(), name), err)
+			if err := os.Remove(filepath.Join(folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return host.Failed("remove", filepath.Join(folder, name), err)
 			}
 		}
 	}
-	_ = os.Remove(d.Clients()) // fails where something of others is in it
+	_ = os.Remove(folder) // fails where something of others is in it
 	return nil
 }
 

@@ -68,6 +68,9 @@ func (d Dir) Secrets() string { return d.Join("secrets") }
 // Clients holds a file a host that trusts the registry.
 func (d Dir) Clients() string { return d.Join("clients") }
 
+// Nodes holds a file a machine of the swarm that the registry's image was brought to.
+func (d Dir) Nodes() string { return d.Join("nodes") }
+
 // Data is the images, for filesystem storage.
 func (d Dir) Data() string { return d.Join("data") }
 

@@ -22,7 +22,7 @@ import (
 // nothing. When it fails half-way the journal stays for the next time, but what
 // is done is in the state, so that it can be undone.
 func Recover(ctx context.Context, d Dir, h host.Host) ([]host.Receipt, error) {
-	if err := sweep(d.Clients(), true); err != nil {
+	if err := errors.Join(sweep(d.Clients(), true), sweep(d.Nodes(), true)); err != nil {
 		return nil, err
 	}
 	p, s, ok, err := unfinished(d)

@@ -59,6 +59,8 @@ var (
 	verify string
 	//go:embed main.sh
 	main string
+	//go:embed image.sh
+	image string
 )
 
 // Main is the script that looks at files and makes some of our own. To read it is a
@@ -70,6 +72,10 @@ func Main() string {
 // More is what Main reads after "more", in the same way as the loader reads Main: how to remove things, to
 // change files of others and logins, and what there is to know and do about what runs.
 func More() string { return strip(remove + link + edit + credential + runtime + action + verify) }
+
+// Image is the script that has a Docker Engine hold an image or let it go. It stands
+// alone: what is sent to it after its first lines is not for a shell.
+func Image() string { return strip(image) }
 
 // Become is the script that becomes root and loads what follows it.
 func Become() string { return "LOADER='" + loader + "'\n" + strip(become) }
