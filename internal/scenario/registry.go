@@ -44,6 +44,7 @@ type Registry struct {
 	site           *site
 	aside          bool // the proxy is left aside
 	learnt         learnt
+	restoring      *Archived // what it is to become; nil of others
 }
 
 // Open reads what there is in dir. An absent or empty folder is a registry that
