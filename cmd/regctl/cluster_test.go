@@ -249,16 +249,22 @@ func (c *clusterRun) mendsSecret(t *testing.T) {
 
 func (c *clusterRun) answers(t *testing.T, n int) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
+	until(t, fmt.Sprintf("replica %d answers", n), func() bool {
 		resp, err := c.replica(n).Get("http://registry/v2/")
 		if err == nil {
 			_ = resp.Body.Close()
-			return
 		}
+		return err == nil
+	})
+}
+
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("replica %d does not answer: %v", n, err)
+			t.Fatalf("it is not so after 20 s that %s", what)
 		}
 	}
 }

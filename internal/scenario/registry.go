@@ -194,7 +194,7 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 			return step.Planned{}, err
 		}
 		if r.NoStart {
-			p.Runtime = nil
+			p.Runtime, p.Last = nil, nil
 		}
 		planned, err := step.Plan(ctx, r.site.host, Steps(r.Spec, p))
 		if err != nil {
