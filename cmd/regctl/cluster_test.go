@@ -171,31 +171,62 @@ func (c *clusterRun) lives(t *testing.T) []string {
 	return strings.Fields(enginetest.Docker(t, "", "inspect", "--format", "{{.State.StartedAt}}", c.name, c.second()))
 }
 
-// outlives kills a registry while pushes run: each ends well, status tells, start mends.
+// outlives kills a registry in the middle of eight pushes: each ends well, what is in
+// storage is what its digest says, status tells, and start mends.
 func (c *clusterRun) outlives(t *testing.T) {
 	t.Helper()
-	crew := c.crew(8)
-	first := make(chan struct{}, 2*len(crew.workers))
+	const pushes, most = 8, 5 // docker sends no more at once
+	before := c.uploads(t)
 	var all sync.WaitGroup
-	for _, w := range crew.workers {
+	pushed := make([]pushed, pushes)
+	for i := range pushed {
 		all.Go(func() {
-			for range 2 {
-				if err := w.once(t.Context()); err != nil {
-					t.Error(err)
-				}
-				first <- struct{}{}
+			var err error
+			if pushed[i], err = pushOf("", fmt.Sprintf("127.0.0.1:%s/%s-%d", c.port, c.name, i), 8<<20); err != nil {
+				t.Error(err)
 			}
 		})
 	}
-	<-first // the others are in the middle of theirs
+	until(t, "most pushes are in the middle of theirs", func() bool { return c.uploads(t)-before > most/2 })
 	enginetest.Docker(t, "", "kill", c.second())
 	all.Wait()
+	c.sound(t, 3*pushes)
+	for _, p := range pushed {
+		if err := p.pull(""); err != nil {
+			t.Error(err)
+		}
+	}
 	if s := c.clusterStatus(t); s.State != "degraded" || !s.Healthy || !strings.Contains(s.Detail, c.second()) {
 		t.Errorf("with one replica: %+v", s)
 	}
 	c.must(t, "start")
 	if s := c.clusterStatus(t); s.State != "running" || !s.Healthy {
 		t.Errorf("after start: %+v", s)
+	}
+}
+
+// uploads is how many blobs have begun to come.
+func (c *clusterRun) uploads(t *testing.T) int {
+	t.Helper()
+	begun, err := filepath.Glob(filepath.Join(c.dir, "data/docker/registry/v2/repositories/*/_uploads/*/data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(begun)
+}
+
+// sound demands that there are so many blobs, manifests among them, and that each is
+// what its digest says.
+func (c *clusterRun) sound(t *testing.T, least int) {
+	t.Helper()
+	blobs, err := filepath.Glob(filepath.Join(c.dir, "data/docker/registry/v2/blobs/sha256/*/*/data"))
+	if err != nil || len(blobs) < least {
+		t.Errorf("%d blobs in storage, want %d; %v", len(blobs), least, err)
+	}
+	for _, blob := range blobs {
+		if got, want := fmt.Sprintf("%x", sha256.Sum256(read(t, blob))), filepath.Base(filepath.Dir(blob)); got != want {
+			t.Errorf("blob %s has digest %s", want, got)
+		}
 	}
 }
 
@@ -262,9 +293,9 @@ func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); <-tick.C {
+	for deadline := time.Now().Add(time.Minute); !ok(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("it is not so after 20 s that %s", what)
+			t.Fatalf("it is not so after a minute that %s", what)
 		}
 	}
 }
