@@ -1,7 +1,6 @@
 package embeddedregistry
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"testing"
 
 	rediscache "github.com/distribution/distribution/v3/registry/storage/cache/redis"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/opencontainers/go-digest"
@@ -206,7 +204,7 @@ func TestReadsThatFillAreCounted(t *testing.T) {
 	if err := os.Remove(readonly); err != nil {
 		t.Fatal(err)
 	}
-	big := must(random.Layer(16<<20, "application/vnd.oci.image.layer.v1.tar")).(v1.Layer)
+	big := must(random.Layer(16<<20, "application/vnd.oci.image.layer.v1.tar"))
 	if err := remote.WriteLayer(refOf(t, s, "a/app:1").Context(), big); err != nil {
 		t.Fatal(err)
 	}
@@ -216,13 +214,22 @@ func TestReadsThatFillAreCounted(t *testing.T) {
 	if err := client.Do(t.Context(), "client", "pause", "60000", "write").Err(); err != nil {
 		t.Fatal(err)
 	}
-	answered := make(chan *http.Response, 1)
+	answered, goOn, got := make(chan struct{}), make(chan struct{}), make(chan int64, 1)
 	go func() {
+		defer close(got)
 		resp, err := http.Get("http://" + s.addr + "/v2/a/app/blobs/" + must(big.Digest()).String())
+		close(answered)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer resp.Body.Close()
+		<-goOn
+		n, err := io.Copy(io.Discard, resp.Body)
 		if err != nil {
 			t.Error(err)
 		}
-		answered <- resp
+		got <- n
 	}()
 	underWay(1)
 	write(t, readonly, `{"nonce": "n"}`)
@@ -232,14 +239,10 @@ func TestReadsThatFillAreCounted(t *testing.T) {
 	if err := client.Do(t.Context(), "client", "unpause").Err(); err != nil {
 		t.Fatal(err)
 	}
-	resp := <-answered
-	if resp == nil {
-		t.FailNow()
-	}
-	defer resp.Body.Close()
+	<-answered
 	underWay(0)
-	var got bytes.Buffer
-	if n, err := io.Copy(&got, resp.Body); err != nil || n != must(big.Size()) {
-		t.Errorf("%d bytes, %v", n, err)
+	close(goOn)
+	if n := <-got; n != must(big.Size()) {
+		t.Errorf("%d bytes came", n)
 	}
 }
