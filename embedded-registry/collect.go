@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path"
 	"strings"
 	"sync"
 
@@ -29,6 +30,9 @@ type CollectOptions struct {
 	Untagged bool
 	// DryRun counts and removes nothing.
 	DryRun bool
+	// Gone, if not nil, is called with the digest of each blob or link that went or would
+	// go, several times for one of which there are links. See SharedCache.
+	Gone func(digest string)
 }
 
 // Collected is what was removed, or would be.
@@ -55,7 +59,7 @@ func Collect(ctx context.Context, o CollectOptions) (Collected, error) {
 	if err != nil {
 		return Collected{}, err
 	}
-	t := &tally{StorageDriver: driver, dryRun: o.DryRun}
+	t := &tally{StorageDriver: driver, dryRun: o.DryRun, gone: o.Gone}
 	if empty, err := t.empty(ctx); empty || err != nil {
 		return Collected{}, err
 	}
@@ -86,9 +90,6 @@ func CheckCollect(configYAML []byte) (stop bool, err error) {
 	var config struct {
 		Storage struct {
 			InMemory any `yaml:"inmemory"`
-			Cache    struct {
-				BlobDescriptor string `yaml:"blobdescriptor"`
-			} `yaml:"cache"`
 		} `yaml:"storage"`
 		Proxy struct {
 			RemoteURL string `yaml:"remoteurl"`
@@ -97,11 +98,8 @@ func CheckCollect(configYAML []byte) (stop bool, err error) {
 	if err := yaml.Unmarshal(configYAML, &config); err != nil {
 		return false, fault.Usage("regctl config validate FILE names the line", "%w", err)
 	}
-	switch {
-	case config.Storage.InMemory != nil:
+	if config.Storage.InMemory != nil {
 		return false, fault.Usage("a restart empties it", "storage inmemory is gone with the process: there is no garbage to collect")
-	case strings.EqualFold(config.Storage.Cache.BlobDescriptor, "redis"):
-		return false, fault.Usage("set storage.cache.blobdescriptor to inmemory", "with storage.cache in Redis, blobs that were removed would still count as there")
 	}
 	return config.Proxy.RemoteURL != "", nil
 }
@@ -110,33 +108,47 @@ func CheckCollect(configYAML []byte) (stop bool, err error) {
 type tally struct {
 	storagedriver.StorageDriver
 	dryRun bool
+	gone   func(digest string)
 	found  Collected
 }
 
 // Delete ends with its context, between two things.
-func (t *tally) Delete(ctx context.Context, path string) error {
+func (t *tally) Delete(ctx context.Context, at string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	size, err := t.size(ctx, path)
+	size, err := t.size(ctx, at)
 	if err != nil {
 		return err
 	}
 	if !t.dryRun {
-		if err := t.StorageDriver.Delete(ctx, path); err != nil {
+		if err := t.StorageDriver.Delete(ctx, at); err != nil {
 			return err
 		}
 	}
 	t.found.Bytes += size
+	if t.gone != nil {
+		t.gone(digestAt(at))
+	}
 	switch {
-	case strings.Contains(path, "/v2/blobs/"):
+	case strings.Contains(at, "/v2/blobs/"):
 		t.found.Blobs++
-	case strings.Contains(path, "/_manifests/revisions/"):
+	case strings.Contains(at, "/_manifests/revisions/"):
 		t.found.Manifests++
 	default:
 		t.found.Links++
 	}
 	return nil
+}
+
+// digestAt is that of a blob's folder, or of a link to it.
+func digestAt(at string) string {
+	folder, encoded := path.Split(strings.TrimSuffix(at, "/link"))
+	folder = path.Clean(folder)
+	if strings.HasPrefix(at, "/docker/registry/v2/blobs/") {
+		folder = path.Dir(folder) // that of the first two digits
+	}
+	return path.Base(folder) + ":" + encoded
 }
 
 // size is that of all files at a path.

@@ -282,7 +282,7 @@ func TestWritesUnderWayAreCounted(t *testing.T) {
 	var w Writes
 	wait(t, "the upload to count", func() bool {
 		w, _ = writesOf(t, s, "n")
-		return w == Writes{true, 1}
+		return w == Writes{Readonly: true, UnderWay: 1, Uncached: true}
 	})
 	if got := do(t, http.DefaultClient, "POST", "http://"+s.addr+"/v2/a/app/blobs/uploads/"); got.status != http.StatusServiceUnavailable {
 		t.Errorf("another is let in: %d", got.status)
@@ -293,7 +293,7 @@ func TestWritesUnderWayAreCounted(t *testing.T) {
 	}
 	wait(t, "the upload to end", func() bool {
 		w, _ = writesOf(t, s, "n")
-		return w == Writes{true, 0}
+		return w == Writes{Readonly: true, Uncached: true}
 	})
 	if _, ok := writesOf(t, s, "m"); ok {
 		t.Error("a wrong nonce is answered")
@@ -326,7 +326,7 @@ func TestWhatCannotBeCollected(t *testing.T) {
 	}{
 		"plain":    {start + "storage: {filesystem: {}, cache: {blobdescriptor: inmemory}}\n", false, false},
 		"inmemory": {start + "storage: {inmemory: {}}\n", false, true},
-		"redis":    {start + "storage: {filesystem: {}, cache: {blobdescriptor: redis}}\nredis: {addrs: ['localhost:1']}\n", false, true},
+		"redis":    {start + "storage: {filesystem: {}, cache: {blobdescriptor: redis}}\nredis: {addrs: ['localhost:1']}\n", false, false},
 		"mirror":   {start + "storage: {filesystem: {}}\nproxy: {remoteurl: 'https://registry-1.docker.io'}\n", true, false},
 	} {
 		stop, err := CheckCollect([]byte(c.config))

@@ -40,17 +40,19 @@ type Readonly struct {
 // Writes is how it stands with requests that write.
 type Writes struct {
 	Readonly bool `json:"readonly"`
-	// UnderWay are those that were let in and have not ended. Once Readonly is true they
-	// only become fewer.
+	// UnderWay are those that were let in and have not ended, and of others those that may
+	// yet put something into a cache in Redis. Once Readonly is true they only become
+	// fewer.
 	UnderWay int `json:"underWay"`
+	// Uncached is whether no request that begins now asks a cache in Redis, or puts
+	// anything there. It is so while Readonly is true.
+	Uncached bool `json:"uncached"`
 }
 
 // control is how a running registry is told things: by files in ctl/.
 type control struct {
-	dir string
-	// renew forgets what is remembered of the storage, which another program may have
-	// changed while the registry was read-only.
-	renew func() error
+	dir   string
+	store remembering
 
 	seen   atomic.Bool // readonly, for those who need not be exact
 	mu     sync.Mutex
@@ -59,7 +61,23 @@ type control struct {
 	writes Writes
 }
 
-func newControl(dir string, renew func() error) *control { return &control{dir: dir, renew: renew} }
+// remembering is what answers requests and remembers what blobs there are.
+type remembering interface {
+	// pause has it ask no cache that others have too, nor fill one.
+	pause() error
+	// renew has it do so again, and forget what it alone remembers of the storage, which
+	// another program may have changed meanwhile.
+	renew() error
+	// filling is how many requests that began before pause may fill one yet.
+	filling() int
+}
+
+// newControl looks at once: a registry may be started while others are read-only.
+func newControl(dir string, store remembering) *control {
+	c := &control{dir: dir, store: store}
+	c.look(true)
+	return c
+}
 
 // look finds out whether ctl/readonly exists, at most lookEvery ago, or now. c is
 // locked.
@@ -69,19 +87,31 @@ func (c *control) look(now bool) {
 		c.looked = at
 		switch gone := errors.Is(err, fs.ErrNotExist); {
 		case gone && c.writes.Readonly:
-			if err := c.renew(); err != nil {
+			if err := c.store.renew(); err != nil {
 				logrus.Errorf("staying read-only until a restart: %v", err)
 				return
 			}
-			c.writes.Readonly = false
+			c.writes = Writes{UnderWay: c.writes.UnderWay}
 		case !gone:
-			c.writes.Readonly = true
+			c.turnReadonly()
 			var file Readonly
 			if json.Unmarshal(data, &file) == nil {
 				c.nonce = file.Nonce
 			}
 		}
 		c.seen.Store(c.writes.Readonly)
+	}
+}
+
+// turnReadonly is for the first look that sees it. c is locked.
+func (c *control) turnReadonly() {
+	if c.writes.Readonly {
+		return
+	}
+	c.writes.Readonly, c.writes.Uncached = true, true
+	if err := c.store.pause(); err != nil {
+		logrus.Errorf("going on to ask the cache in Redis while read-only: %v", err)
+		c.writes.Uncached = false
 	}
 }
 
@@ -116,7 +146,9 @@ func (c *control) tell(nonce string) (w Writes, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.look(true)
-	return c.writes, c.nonce != "" && subtle.ConstantTimeCompare([]byte(nonce), []byte(c.nonce)) == 1
+	now := c.writes
+	now.UnderWay += c.store.filling()
+	return now, c.nonce != "" && subtle.ConstantTimeCompare([]byte(nonce), []byte(c.nonce)) == 1
 }
 
 // guard answers 503 to writes while the registry is read-only, uploads under way

@@ -118,6 +118,26 @@ func (m *mirror) renew() error {
 	return err
 }
 
+// pause is for both apps, of which one remembers. The garbage of a mirror is collected
+// while it is stopped: that the one which fetches may be made later does no harm.
+func (m *mirror) pause() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fetcher != nil {
+		return m.fetcher.pause()
+	}
+	return nil
+}
+
+func (m *mirror) filling() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fetcher != nil {
+		return m.fetcher.filling()
+	}
+	return 0
+}
+
 // Shutdown ends both apps.
 func (m *mirror) Shutdown() error {
 	m.mu.Lock()

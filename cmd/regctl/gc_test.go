@@ -102,6 +102,11 @@ func (r *run) awaitPost(t *testing.T, want int) {
 func (r *run) upload(t *testing.T) *upload {
 	t.Helper()
 	_, location := r.post(t)
+	return uploadTo(t, http.DefaultClient, location)
+}
+
+func uploadTo(t *testing.T, client *http.Client, location string) *upload {
+	t.Helper()
 	body, sender := io.Pipe()
 	u := &upload{body: sender, done: make(chan error, 1)}
 	go func() {
@@ -110,7 +115,7 @@ func (r *run) upload(t *testing.T) *upload {
 			u.done <- err
 			return
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := client.Do(req)
 		if err == nil {
 			u.next = resp.Header.Get("Location")
 			err = resp.Body.Close()

@@ -106,12 +106,13 @@ func replicaWait(s spec.Spec, n int) engine.WaitStep {
 	return engine.WaitStep{Endpoint: replicaEndpoint(s, n), Container: replicaName(s, n), After: []host.Ref{replicaRef(s, n)}}
 }
 
-// rolled runs the containers one at a time: each must answer before the next is touched,
-// so that the proxy always finds one.
-func rolled(r *Registry, first engine.Container) []step.Step {
+// rolled runs the containers from one to the other, one at a time: each must answer
+// before the next is touched, so that the proxy always finds one. Of several the first
+// comes last, and after the site: it may be the only one that the proxy knows.
+func rolled(r *Registry, first engine.Container, from, to int) []step.Step {
 	var steps []step.Step
 	odd := r.oddReplicas()
-	for n := 1; n <= r.Spec.Count(); n++ {
+	for n := from; n <= to; n++ {
 		want := replica(r.Spec, first, n)
 		if odd[want.Name] {
 			steps = append(steps, amiss{replicaRef(r.Spec, n), "it runs with another HTTP secret or Redis than config.yml has"})

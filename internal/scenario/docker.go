@@ -88,7 +88,8 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 		renewing, // while the container gets ready
 	)
 	if r.Spec.Count() > 1 {
-		p.Runtime = join([]step.Step{c.step}, rolled(r, want), renewing)
+		p.Runtime = join([]step.Step{c.step}, rolled(r, want, 2, r.Spec.Count()), renewing)
+		p.Last = rolled(r, want, 1, 1)
 	} else if r.Spec.ProxyOnHost() || r.Spec.Socket() || !r.Spec.Proxied() {
 		p.Runtime = append(p.Runtime, wait) // else only its proxy can tell
 	}

@@ -54,6 +54,7 @@ type Registry struct {
 	upgrading      bool // this executable is to take over
 	overtaken      bool // a command that was killed has changed regctl.yaml since Open
 	learnt         learnt
+	restoring      *Archived // what it is to become; nil of others
 	// keptOnNodes is what could not be taken away from nodes.
 	keptOnNodes []string
 }
@@ -222,7 +223,7 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 			return step.Planned{}, err
 		}
 		if r.NoStart {
-			p.Runtime = nil
+			p.Runtime, p.Last = nil, nil
 		}
 		planned, err := step.Plan(ctx, r.site.host, Steps(r.Spec, p))
 		if err != nil {

@@ -37,6 +37,8 @@ type Place struct {
 	// Runtime are the steps that run the registry, in order: image, container,
 	// wait for an answer, or their likes for a process. Empty with --no-start.
 	Runtime []step.Step
+	// Last runs the first of several registries, once the proxy knows the others.
+	Last []step.Step
 	// RedisPassword is that of the cache which replicas share.
 	RedisPassword string
 	// KeyPassphrase opens the operator's own key, where that has one.
