@@ -165,6 +165,35 @@ func TestCollect(t *testing.T) {
 	}
 }
 
+// A manifest that lost its tag goes from its repository, though another one needs its
+// blobs: whatever order they are gone through in, nothing is served without its layers.
+func TestCollectUntaggedThatAnotherNeeds(t *testing.T) {
+	for _, r := range []struct{ of, needs string }{{"a/app", "b/app"}, {"b/app", "a/app"}} {
+		s := serve(t, plain)
+		old, index := image(t), must(random.Index(100, 2, 2))
+		pushes(t, s, r.of+":1", old)
+		pushes(t, s, r.of+":1", image(t))
+		pushes(t, s, r.needs+":1", old)
+		if err := remote.WriteIndex(refOf(t, s, r.of+":index"), index); err != nil {
+			t.Fatal(err)
+		}
+		if got := collected(t, s, true); got.Manifests != 1 || got.Blobs != 0 {
+			t.Errorf("%s: %+v", r.of, got)
+		}
+		if err := whole(t, s, r.needs+":1"); err != nil {
+			t.Error(err)
+		}
+		if got := do(t, http.DefaultClient, "GET", "http://"+s.addr+"/v2/"+r.of+"/manifests/"+digestOf(t, old)); got.status != http.StatusNotFound {
+			t.Errorf("%s: what lost its tag: %d", r.of, got.status)
+		}
+		for _, one := range must(index.IndexManifest()).Manifests {
+			if err := whole(t, s, r.of+"@"+one.Digest.String()); err != nil {
+				t.Errorf("an image of an index: %v", err)
+			}
+		}
+	}
+}
+
 // must gives what random images never fail to.
 func must[T any](v T, err error) T {
 	if err != nil {
