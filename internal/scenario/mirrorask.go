@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -56,6 +57,9 @@ type upstream struct {
 // credential reads the operator's files.
 func (u *upstream) credential() (string, error) {
 	m := u.s.Mirror
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = u.dial
+	u.client.Transport = transport
 	if m.CACert != "" {
 		pem, err := readFile(m.CACert)
 		if err != nil {
@@ -68,9 +72,7 @@ func (u *upstream) credential() (string, error) {
 		if !pool.AppendCertsFromPEM(pem) {
 			return "", fault.Usage("--mirror-ca-cert wants a CA certificate in PEM", "%s: holds no certificate", m.CACert)
 		}
-		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-		u.client.Transport = transport
 	}
 	if m.PasswordFile == "" {
 		return "", nil
@@ -80,6 +82,17 @@ func (u *upstream) credential() (string, error) {
 		return "", err
 	}
 	return onePassword(m.PasswordFile, data)
+}
+
+// dial finds the names of --add-host where the registry will.
+func (u *upstream) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, _ := net.SplitHostPort(address)
+	for _, line := range u.s.AddHosts {
+		if name, ip, _ := strings.Cut(line, ":"); strings.EqualFold(name, host) {
+			address = net.JoinHostPort(ip, port)
+		}
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
 type answer struct {
