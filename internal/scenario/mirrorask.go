@@ -48,6 +48,22 @@ func (r *Registry) AskUpstream(ctx context.Context) (warning string, err error) 
 	return u.login(ctx, said.challenge)
 }
 
+// startsAgain refuses to stop a mirror that would not start again now: a stock image
+// asks its upstream when it starts, and ends when that does not answer.
+func (r *Registry) startsAgain(ctx context.Context) error {
+	if s := r.Spec; s.IsMirror() && s.Image != "" {
+		ctx, cancel := context.WithTimeout(ctx, upstreamTime)
+		defer cancel()
+		u := upstream{s: s, client: &http.Client{}}
+		u.client.Transport = u.transport()
+		if _, err := u.get(ctx, s.Mirror.Of+"/v2/", false); err != nil {
+			return fault.Fail("run the same command again when it answers; nothing was touched",
+				"%s would not start again while %s does not answer: %w", s.Image, s.Mirror.Of, unwrapped(err))
+		}
+	}
+	return nil
+}
+
 type upstream struct {
 	s        spec.Spec
 	password string
@@ -57,8 +73,7 @@ type upstream struct {
 // credential reads the operator's files.
 func (u *upstream) credential() (string, error) {
 	m := u.s.Mirror
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DialContext = u.dial
+	transport := u.transport()
 	u.client.Transport = transport
 	if m.CACert != "" {
 		pem, err := readFile(m.CACert)
@@ -82,6 +97,12 @@ func (u *upstream) credential() (string, error) {
 		return "", err
 	}
 	return onePassword(m.PasswordFile, data)
+}
+
+func (u *upstream) transport() *http.Transport {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = u.dial
+	return transport
 }
 
 // dial finds the names of --add-host where the registry will.
