@@ -79,13 +79,14 @@ func (a *app) runImageBuild(ctx context.Context, o *imageBuildOptions) error {
 		return err
 	}
 	o.Version = a.sys.Version
-	if o.contextOnly == "" && !o.dryRun {
+	if o.Fetch = o.contextOnly == "" && !o.dryRun; o.Fetch || o.Base != "" {
 		docker, err := engine.OpenDocker(ctx, os.Getenv)
-		if err != nil {
+		if err == nil {
+			defer docker.Close()
+			o.Docker = docker
+		} else if o.Fetch {
 			return err
 		}
-		defer docker.Close()
-		o.Docker = docker
 	}
 	own, err := r.OwnImage(ctx, o.ImageOptions)
 	if err != nil {

@@ -36,6 +36,8 @@ type Context struct {
 	// and Env are how it is told to use /serve/config.yml; a nil one is left as it is.
 	Base                     string
 	Entrypoint, Command, Env []string
+	// BaseUser is who runs in Base and must read Serve; "" is root.
+	BaseUser string
 	// Serve is what is in /serve: config.yml and what it names.
 	Serve []ContextFile
 }
