@@ -63,8 +63,13 @@ func (o *imageBuildOptions) check() error {
 		if ref == "" {
 			continue
 		}
-		if _, err := reference.ParseNormalizedNamed(ref); err != nil {
-			return fault.Usage("for example registry.example.com/own-registry:1", "%s: %q is no image reference: %v", flag, ref, err)
+		const hint = "for example registry.example.com/own-registry:1"
+		named, err := reference.ParseNormalizedNamed(ref)
+		if err != nil {
+			return fault.Usage(hint, "%s: %q is no image reference: %v", flag, ref, err)
+		}
+		if _, fixed := named.(reference.Digested); fixed && flag == "--tag" {
+			return fault.Usage(hint, "--tag: %s names an image that there is: nothing can be built under a digest", ref)
 		}
 	}
 	return readable(o.LinuxBinary)

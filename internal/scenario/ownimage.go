@@ -113,7 +113,7 @@ func (i *OwnImage) base(ctx context.Context, o ImageOptions) (engine.Stock, erro
 	if o.Docker != nil {
 		if o.Fetch {
 			if err := o.Docker.Fetch(ctx, o.Base); err != nil {
-				return engine.Stock{}, err
+				return engine.Stock{}, fault.Fail("load it by hand (docker load), or leave --base out: regctl brings a registry along", "--base: %w", err)
 			}
 		}
 		if seen, err := (engine.Images{Docker: o.Docker}).Look(ctx, o.Base); err != nil {
