@@ -6,7 +6,7 @@ ARGS    ?=
 TOOL    := $(GO) tool -modfile=.ci/tools/go.mod
 LINT    := $(GO) tool -modfile=.ci/tools/lint/go.mod golangci-lint
 SMALL   := -gcflags=github.com/aws/...=-l -gcflags=github.com/Azure/...=-l -gcflags=github.com/redis/...=-l
-BENCHES := registrybench initbench fleetbench
+BENCHES := registrybench initbench fleetbench gcbench
 
 .PHONY: help up build test bench lint fmt completions clean
 .DEFAULT_GOAL := help
