@@ -19,8 +19,8 @@ import (
 // upstreamTime is how long an upstream may take to answer while init waits.
 const upstreamTime = 5 * time.Second
 
-// AskUpstream asks the upstream of a mirror that is to be made whether it takes the
-// credential: an upstream that refuses it is a fault, since the mirror would say of
+// AskUpstream asks the upstream of a mirror, one that is to be made too, whether it takes
+// the credential: an upstream that refuses it is a fault, since the mirror would say of
 // every image that there is none. One that does not answer is a warning, for a mirror
 // starts without it.
 func (r *Registry) AskUpstream(ctx context.Context) (warning string, err error) {
@@ -31,7 +31,7 @@ func (r *Registry) AskUpstream(ctx context.Context) (warning string, err error) 
 	ctx, cancel := context.WithTimeout(ctx, upstreamTime)
 	defer cancel()
 	u := upstream{s: s, client: &http.Client{}}
-	if u.password, err = u.credential(); err != nil {
+	if u.password, err = u.credential(r); err != nil {
 		return "", err
 	}
 	said, err := u.get(ctx, s.Mirror.Of+"/v2/", false)
@@ -70,13 +70,13 @@ type upstream struct {
 	client   *http.Client
 }
 
-// credential reads the operator's files.
-func (u *upstream) credential() (string, error) {
+// credential reads the operator's files, or our copies where those have gone.
+func (u *upstream) credential(r *Registry) (string, error) {
 	m := u.s.Mirror
 	transport := u.transport()
 	u.client.Transport = transport
 	if m.CACert != "" {
-		pem, err := readFile(m.CACert)
+		pem, err := givenOrKept(m.CACert, r.Dir.Join("serve", mirrorCA))
 		if err != nil {
 			return "", err
 		}
@@ -92,11 +92,19 @@ func (u *upstream) credential() (string, error) {
 	if m.PasswordFile == "" {
 		return "", nil
 	}
-	data, err := readFile(m.PasswordFile)
+	data, err := givenOrKept(m.PasswordFile, r.Dir.Join("secrets", "mirror-password"))
 	if err != nil {
 		return "", err
 	}
 	return onePassword(m.PasswordFile, data)
+}
+
+func givenOrKept(given, kept string) ([]byte, error) {
+	data, err := readFile(given)
+	if err != nil || data != nil {
+		return data, err
+	}
+	return readFile(kept)
 }
 
 func (u *upstream) transport() *http.Transport {
