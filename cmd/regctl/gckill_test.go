@@ -121,8 +121,8 @@ func gcKilled(t *testing.T, r *run, runtime string) {
 	start := time.Now()
 	r.gc(t, "--yes")
 	whole := time.Since(start)
-	for i, next := range [][]string{{"start"}, {"gc", "--yes", "--untagged"}, {"restart"}, {"apply"}, {"start"}, {"gc", "--yes"}} {
-		r.garbage(t, 10)
+	for i, next := range [][]string{{"start"}, {"gc", "--yes", "--untagged"}, {"restart"}, {"apply"}} {
+		r.garbage(t, 6)
 		cmd := r.command("gc", "--yes", "--untagged")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

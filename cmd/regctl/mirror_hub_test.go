@@ -89,6 +89,7 @@ func TestFleetMirrorsDockerHub(t *testing.T) {
 	m := mirrored{f, newHub(t, bin, f.fleet.Gateway()), f.fleet.Host(0)}
 	old := m.up.push(t, "app:1")
 	m.init(t)
+	m.Run("mkdir -p /etc/cni/net.d && touch /etc/cni/net.d/cni.lock") // podman makes it, once
 	before := f.trees()
 	f.over(t, 0, "trust-clients", "--hosts", "h0", "--as-mirror", "--store", "docker", "--store", "podman", "--store", "containerd").
 		all(t, 1, "changed", "docker pull, podman pull, ctr pull")
@@ -106,7 +107,6 @@ func TestFleetMirrorsDockerHub(t *testing.T) {
 	m.tagMovesOn(t, old)
 
 	f.over(t, 0, "untrust-clients", "--all").all(t, 1, "changed", "")
-	m.Run("rm -f /etc/cni/net.d/cni.lock") // podman's
 	f.asBefore(t, "after untrust-clients", before)
 }
 
