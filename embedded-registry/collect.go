@@ -59,7 +59,7 @@ func Collect(ctx context.Context, o CollectOptions) (Collected, error) {
 	if err != nil {
 		return Collected{}, err
 	}
-	t := &tally{StorageDriver: driver, dryRun: o.DryRun, gone: o.Gone}
+	t := &tally{StorageDriver: driver, dryRun: o.DryRun, tell: o.Gone, gone: map[string]bool{}}
 	if empty, err := t.empty(ctx); empty || err != nil {
 		return Collected{}, err
 	}
@@ -67,8 +67,13 @@ func Collect(ctx context.Context, o CollectOptions) (Collected, error) {
 	if err != nil {
 		return Collected{}, err
 	}
+	if o.Untagged {
+		if err := removeUntagged(ctx, t, registry); err != nil {
+			return t.found, err
+		}
+	}
 	// What is a dry run to distribution calls no Delete, which is what we count by.
-	err = storage.MarkAndSweep(ctx, t, registry, storage.GCOpts{RemoveUntagged: o.Untagged, Quiet: true})
+	err = storage.MarkAndSweep(ctx, t, registry, storage.GCOpts{Quiet: true})
 	return t.found, err
 }
 
@@ -104,12 +109,14 @@ func CheckCollect(configYAML []byte) (stop bool, err error) {
 	return config.Proxy.RemoteURL != "", nil
 }
 
-// tally counts what is removed, and in a dry run removes nothing.
+// tally counts what is removed. In a dry run it removes nothing, and those who look
+// afterwards find no manifest that would have gone.
 type tally struct {
 	storagedriver.StorageDriver
 	dryRun bool
-	gone   func(digest string)
+	tell   func(digest string) // nil for nobody
 	found  Collected
+	gone   map[string]bool // paths
 }
 
 // Delete ends with its context, between two things.
@@ -121,14 +128,14 @@ func (t *tally) Delete(ctx context.Context, at string) error {
 	if err != nil {
 		return err
 	}
-	if !t.dryRun {
-		if err := t.StorageDriver.Delete(ctx, at); err != nil {
-			return err
-		}
+	if t.dryRun {
+		t.gone[at] = true
+	} else if err := t.StorageDriver.Delete(ctx, at); err != nil {
+		return err
 	}
 	t.found.Bytes += size
-	if t.gone != nil {
-		t.gone(digestAt(at))
+	if t.tell != nil {
+		t.tell(digestAt(at))
 	}
 	switch {
 	case strings.Contains(at, "/v2/blobs/"):
@@ -173,13 +180,22 @@ func (t *tally) size(ctx context.Context, path string) (int64, error) {
 	return size, err
 }
 
+// Walk passes over what is gone; a manifest's link lies in a folder of its own.
+func (t *tally) Walk(ctx context.Context, root string, f storagedriver.WalkFn, o ...func(*storagedriver.WalkOptions)) error {
+	return t.StorageDriver.Walk(ctx, root, func(info storagedriver.FileInfo) error {
+		if t.gone[info.Path()] || t.gone[path.Dir(info.Path())] {
+			return nil
+		}
+		return f(info)
+	}, o...)
+}
+
 // List tells of a repository in which nothing was ever tagged that it has no tags. To
 // distribution it has no manifests then either, and their links would stay while
 // the blobs go.
 func (t *tally) List(ctx context.Context, path string) ([]string, error) {
 	list, err := t.StorageDriver.List(ctx, path)
-	var missing storagedriver.PathNotFoundError
-	if errors.As(err, &missing) && strings.HasSuffix(path, "/_manifests/tags") {
+	if isMissing(err) && strings.HasSuffix(path, "/_manifests/tags") {
 		return nil, nil
 	}
 	return list, err
@@ -188,9 +204,10 @@ func (t *tally) List(ctx context.Context, path string) ([]string, error) {
 // empty tells whether no blob was ever pushed, which to distribution is an error.
 func (t *tally) empty(ctx context.Context) (bool, error) {
 	_, err := t.Stat(ctx, "/docker/registry/v2/blobs")
-	var missing storagedriver.PathNotFoundError
-	if errors.As(err, &missing) {
+	if isMissing(err) {
 		return true, nil
 	}
 	return false, err
 }
+
+func isMissing(err error) bool { return errors.As(err, new(storagedriver.PathNotFoundError)) }

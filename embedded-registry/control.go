@@ -1,12 +1,14 @@
 package embeddedregistry
 
 import (
+	"context"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io/fs"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +19,10 @@ import (
 
 // lookEvery is the longest that a change in ctl/ goes unseen.
 const lookEvery = 250 * time.Millisecond
+
+// holdManifest is how long the manifest of a push waits for the registry to take writes
+// again, where it is known that it will: no client sends a manifest twice.
+const holdManifest = 30 * time.Second
 
 // How a registry is had to refuse writes, and asked about it.
 const (
@@ -44,6 +50,8 @@ type Writes struct {
 	// yet put something into a cache in Redis. Once Readonly is true they only become
 	// fewer.
 	UnderWay int `json:"underWay"`
+	// Held are manifests that wait for Readonly to end. They are let in after, or are not.
+	Held int `json:"held"`
 	// Uncached is whether no request that begins now asks a cache in Redis, or puts
 	// anything there. It is so while Readonly is true.
 	Uncached bool `json:"uncached"`
@@ -58,6 +66,7 @@ type control struct {
 	mu     sync.Mutex
 	looked time.Time
 	nonce  string // the last one
+	brief  bool   // a program made it read-only, which will end it
 	writes Writes
 }
 
@@ -91,11 +100,11 @@ func (c *control) look(now bool) {
 				logrus.Errorf("staying read-only until a restart: %v", err)
 				return
 			}
-			c.writes = Writes{UnderWay: c.writes.UnderWay}
+			c.writes.Readonly, c.writes.Uncached = false, false
 		case !gone:
 			c.turnReadonly()
 			var file Readonly
-			if json.Unmarshal(data, &file) == nil {
+			if c.brief = json.Unmarshal(data, &file) == nil; c.brief {
 				c.nonce = file.Nonce
 			}
 		}
@@ -126,6 +135,45 @@ func (c *control) begin() bool {
 	return true
 }
 
+// beginLater is begin for a request that may wait. Nothing counts on what it needs
+// being there yet: it is looked for when it is let in.
+func (c *control) beginLater(ctx context.Context) bool {
+	if c.begin() {
+		return true
+	}
+	c.held(1)
+	defer c.held(-1)
+	end := time.NewTimer(holdManifest)
+	defer end.Stop()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for c.isBrief() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-end.C:
+			return false
+		case <-tick.C:
+			if c.begin() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (c *control) held(more int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writes.Held += more
+}
+
+func (c *control) isBrief() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.brief
+}
+
 func (c *control) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -153,7 +201,8 @@ func (c *control) tell(nonce string) (w Writes, ok bool) {
 
 // guard answers 503 to writes while the registry is read-only, uploads under way
 // included: unlike the 405 of storage.maintenance.readonly it is one that Docker
-// tries again. Requests that have begun go on.
+// tries again. A manifest, which it would not send again, waits. Requests that have
+// begun go on.
 func (c *control) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
@@ -167,7 +216,11 @@ func (c *control) guard(next http.Handler) http.Handler {
 			}
 			c.glance()
 		default:
-			if !c.begin() {
+			begin := c.begin
+			if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
+				begin = func() bool { return c.beginLater(r.Context()) }
+			}
+			if !begin() {
 				w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 				w.Header().Set("Retry-After", "5")
 				_ = errcode.ServeJSON(w, errcode.ErrorCodeUnavailable.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -136,23 +135,4 @@ func (c *clusterRun) awaitRefused(t *testing.T) {
 			return resp.StatusCode == http.StatusServiceUnavailable
 		})
 	}
-}
-
-// used is the size of all files in storage.
-func (r *run) used(t *testing.T) (size int64) {
-	t.Helper()
-	err := filepath.WalkDir(filepath.Join(r.dir, "data"), func(_ string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		info, err := e.Info()
-		if err == nil {
-			size += info.Size()
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return size
 }

@@ -180,6 +180,7 @@ type gcCounts struct {
 	Blobs, Manifests, Links int
 }
 
+// gc runs gc and gives what it says was freed, or would be.
 func (r *run) gc(t *testing.T, args ...string) (found gcCounts) {
 	t.Helper()
 	cmd := r.command(append([]string{"gc", "-o", "json"}, args...)...)

@@ -27,6 +27,7 @@ func TestStockImage(t *testing.T) {
 			for _, tls := range []string{"none", "selfsigned"} {
 				t.Run(tls, func(t *testing.T) { stockImage(t, newRun(t, bin, "stock"), image, tls) })
 			}
+			t.Run("mirror", func(t *testing.T) { stockMirror(t, newRun(t, bin, "stockup"), newRun(t, bin, "stockmirror"), image) })
 		})
 	}
 	t.Run("from 2 to 3", func(t *testing.T) { stockUpgrades(t, newRun(t, bin, "stock-up"), name) })

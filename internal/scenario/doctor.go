@@ -38,6 +38,7 @@ func (r *Registry) Examine(ctx context.Context) []Finding {
 	e.swarm(ctx)
 	e.certificate(ctx)
 	e.tokens(ctx)
+	e.upstream(ctx)
 	e.clients()
 	return e.found
 }
@@ -61,6 +62,21 @@ func (e *examination) tokens(ctx context.Context) {
 		return
 	}
 	e.add("token server", CheckOK, "", "%s", said)
+}
+
+// upstream asks that of a mirror, which goes on without it.
+func (e *examination) upstream(ctx context.Context) {
+	if !e.r.Spec.IsMirror() {
+		return
+	}
+	switch warning, err := e.r.AskUpstream(ctx); {
+	case err != nil:
+		e.failed("upstream", err)
+	case warning != "":
+		e.add("upstream", CheckWarning, "", "%s", warning)
+	default:
+		e.add("upstream", CheckOK, "", "%s answers", e.r.Spec.Mirror.Of)
+	}
 }
 
 type examination struct {

@@ -69,6 +69,9 @@ func (r *Registry) Collect(ctx context.Context, untagged, stops bool) (found emb
 		return found, err
 	}
 	if stops && running {
+		if err := r.startsAgain(ctx); err != nil {
+			return found, err
+		}
 		if err := r.turn(ctx, host.Stop); err != nil {
 			return found, err
 		}

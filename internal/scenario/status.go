@@ -194,7 +194,7 @@ func inspectFile(path string) (pki.Info, error) {
 // strangeAddresses warns of addresses that the machine has got since init, where
 // init took all that there were.
 func (r *Registry) strangeAddresses() []string {
-	if !slices.Contains(r.Spec.Hosts, "localhost") {
+	if r.Spec.TLS.Mode == spec.TLSNone || !slices.Contains(r.Spec.Hosts, "localhost") || !slices.Contains(r.Spec.Hosts, "127.0.0.1") {
 		return nil
 	}
 	var warnings []string
