@@ -12,8 +12,10 @@ import (
 // registry has one of Docker's and one of podman's.
 func TestHolds(t *testing.T) {
 	c := statedir.Client{Stores: []statedir.ClientStore{
-		{Store: "insecure", Path: "/etc/docker/daemon.json"}, {Store: "insecure", Path: "/etc/containers/registries.conf.d/a.conf"},
-		{Store: "os", Path: "/anchors/a.crt"}, {Store: "map-host", Path: "/etc/hosts"},
+		{Store: "insecure", Path: "/etc/docker/daemon.json"},
+		{Store: "insecure", Path: "/etc/containers/registries.conf.d/a.conf"},
+		{Store: "os", Path: "/anchors/a.crt"},
+		{Store: "map-host", Path: "/etc/hosts"},
 	}}
 	Holds(&c, Report{Stores: []Store{
 		{Store: trust.Insecure, Path: "/etc/docker/daemon.json", Status: Changed, Gone: true},
