@@ -40,8 +40,8 @@ func (h Services) Logs(ctx context.Context, name string, o LogOptions, w io.Writ
 		if err == nil {
 			err = copyLog(body, w)
 		}
-		if ctx.Err() != nil {
-			return nil // that is how following ends
+		if ended := ctx.Err() != nil; ended {
+			err = nil // that is how following ends
 		}
 		return err
 	}

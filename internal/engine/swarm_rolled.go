@@ -216,21 +216,24 @@ func (h Rolls) stuck(tasks []SwarmTask) error {
 	return fault.Fail("docker node ls and docker service ps tell more", "swarm places no task within %s", rollTime)
 }
 
+const firewall = "a firewall between this machine and that node would do that; docker service logs tells more"
+
 // serves asks each task at its node's address, and has it prove which certificate it
 // has. With an ingress every node's port leads to any of them, so this one's is asked.
 func (h Rolls) serves(ctx context.Context, want Rolled, s Service, tasks []SwarmTask) error {
 	if s.Ingress {
-		return h.servesAt(ctx, want, "service "+s.Name, net.JoinHostPort("127.0.0.1", strconv.Itoa(int(s.Port))))
+		return h.servesAt(ctx, want, "service "+s.Name, net.JoinHostPort("127.0.0.1", strconv.Itoa(int(s.Port))),
+			"a kernel without IPVS would do that: publish: host (--publish) needs none; docker service logs tells more")
 	}
 	for _, t := range tasks {
-		if err := h.servesAt(ctx, want, t.String(), t.Address(s.Port)); err != nil {
+		if err := h.servesAt(ctx, want, t.String(), t.Address(s.Port), firewall); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (h Rolls) servesAt(ctx context.Context, want Rolled, who, addr string) error {
+func (h Rolls) servesAt(ctx context.Context, want Rolled, who, addr, hint string) error {
 	endpoint := want.Endpoint
 	endpoint.Addr = addr
 	limited, cancel := context.WithTimeout(ctx, servedTime)
@@ -246,7 +249,7 @@ func (h Rolls) servesAt(ctx context.Context, want Rolled, who, addr string) erro
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-limited.Done():
-			return errors.Join(ctx.Err(), fault.Fail("a firewall between this machine and that node would do that; docker service logs tells more",
+			return errors.Join(ctx.Err(), fault.Fail(hint,
 				"%s runs, and %s does not serve as it should within %s: %w", who, addr, servedTime, err))
 		}
 	}

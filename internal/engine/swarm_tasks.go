@@ -94,6 +94,9 @@ func slotOf(slot int, s swarm.Service, of []swarm.Task, nodes []SwarmNode) Swarm
 		if old.Status.State == swarm.TaskStateFailed || old.Status.State == swarm.TaskStateRejected {
 			t.failed = append(t.failed, old.ID)
 			if words := why(old); t.Error == "" && words != "" && !t.Runs() && isCurrent(old, s) {
+				if i := slices.IndexFunc(nodes, func(n SwarmNode) bool { return n.ID == old.NodeID }); i >= 0 && t.Node == "" {
+					words = "on " + nodes[i].String() + ": " + words
+				}
 				t.Error = before + words
 			}
 		}

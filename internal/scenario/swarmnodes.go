@@ -100,7 +100,7 @@ func eligibleNodes(nodes []engine.SwarmNode, constraints []string) ([]engine.Swa
 // service is there already, made by a command that was killed.
 func (r *Registry) portsFree(ctx context.Context, docker *engine.Docker, want engine.Service) error {
 	seen, err := r.site.host.Look(ctx, []host.Ref{r.site.runs})
-	if err != nil || r.site.isRunning(seen[r.site.runs]) {
+	if now := seen[r.site.runs]; err != nil || now.Foreign != "" || r.site.isRunning(now) { // somebody else's name is told of before a port
 		return err
 	}
 	return docker.CheckPorts(ctx, engine.Container{
