@@ -118,7 +118,9 @@ func Serve(ctx context.Context, o Options) error {
 }
 
 // run serves ln until ctx is done or serving fails, and drains.
-func run(ctx context.Context, server *http.Server, ln net.Listener, drain time.Duration, ready func(net.Addr)) error {
+func run(ctx context.Context, server *http.Server, ln net.Listener, patience time.Duration, ready func(net.Addr)) error {
+	in := &newcomers{}
+	in.watch(server)
 	served := make(chan error, 1)
 	go func() {
 		if server.TLSConfig != nil {
@@ -135,14 +137,9 @@ func run(ctx context.Context, server *http.Server, ln net.Listener, drain time.D
 		return err
 	case <-ctx.Done():
 	}
-	logrus.Infof("draining connections for up to %s", drain)
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-	defer cancel()
-	if err := server.Shutdown(patience); err != nil {
-		logrus.Warnf("requests were cut off: not finished within %s", drain)
-		server.Close()
-	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+	logrus.Infof("draining connections for up to %s", patience)
+	drain(ctx, server, ln, in, patience)
+	if err := <-served; !ended(err) {
 		return err
 	}
 	return nil
