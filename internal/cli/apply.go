@@ -70,5 +70,6 @@ func (a *app) runApply(ctx context.Context, file string, data []byte, o applyOpt
 	if !changed {
 		a.ui.Say("nothing to do: %s is as wanted", r.Dir)
 	}
+	a.sayBehind(r)
 	return a.showInit(r, changed, nil)
 }

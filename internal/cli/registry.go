@@ -39,7 +39,16 @@ func (a *app) open(find finder) (*scenario.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return scenario.Open(dir, a.flag.name, a.getenv)
+	return a.openDir(dir, a.flag.name)
+}
+
+func (a *app) openDir(dir statedir.Dir, name string) (*scenario.Registry, error) {
+	r, err := scenario.Open(dir, name, a.getenv)
+	if r != nil {
+		r.Version = a.sys.Version
+		r.Waiting = func(holder string) { a.ui.Say("waiting for %s", holder) }
+	}
+	return r, err
 }
 
 // findExisting is find for commands that need a registry to work on.

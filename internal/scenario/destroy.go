@@ -57,7 +57,10 @@ func (r *Registry) ConnectForDestroy(ctx context.Context) (err error) {
 // LockToDestroy is Lock for Destroy: nothing is made or finished first, only
 // what a killed command did is counted in, so that a full disk is no obstacle.
 func (r *Registry) LockToDestroy(ctx context.Context, timeout time.Duration) (err error) {
-	if r.lock, err = statedir.Acquire(ctx, r.Dir, timeout, "regctl destroy"); err != nil {
+	told := r.tellWait()
+	r.lock, err = statedir.Acquire(ctx, r.Dir, timeout, "regctl destroy")
+	told()
+	if err != nil {
 		return err
 	}
 	_, journal := os.Stat(r.Dir.Journal())
@@ -86,6 +89,8 @@ func (r *Registry) PlanDestroy(keepData bool) step.Planned {
 			add(receipt.Path, "(put back as it was before)")
 		case receipt.Kind == host.File || receipt.Kind == host.Dir || receipt.Kind == host.Link:
 			add(receipt.Path, "")
+		case receipt.Kind == engine.KindImage:
+			add(receipt.Ref.String(), "("+unlessUsed+")")
 		default:
 			add(receipt.Ref.String(), "")
 		}
@@ -98,25 +103,31 @@ func (r *Registry) PlanDestroy(keepData bool) step.Planned {
 	return planned
 }
 
+// unlessUsed is what becomes of an image: other registries of ours run from it.
+const unlessUsed = "unless something else uses it"
+
 // made are the receipts, with what is ours in an engine counted as made by us even
 // where it was there before: it was left by an init that was killed, whose request
 // the engine still carried out, or by another registry of the same image. An image
 // that is used yet stays. A site may be what is left of an order that was killed.
 func (r *Registry) made() []host.Receipt {
-	var all []host.Receipt
+	var all, images []host.Receipt
 	if ref := (host.Ref{Kind: engine.KindImage, Path: r.state.Image}); ref.Path != "" {
-		all = append(all, host.Receipt{Host: host.LocalName, Ref: ref, Action: host.Create, Changed: true})
+		images = append(images, host.Receipt{Host: host.LocalName, Ref: ref, Action: host.Create, Changed: true})
 	}
 	for _, receipt := range r.state.Receipts {
 		switch {
+		case receipt.Kind == engine.KindImage: // first, to go last: also that of an upgrade that was killed
+			if len(images) == 0 || receipt.Ref != images[0].Ref {
+				images = append(images, receipt)
+			}
+			continue
 		case receipt.Kind == engine.KindContainer, isSite(receipt.Kind):
 			receipt.Action, receipt.Before = host.Create, host.Fact{}
-		case len(all) > 0 && receipt.Ref == all[0].Ref:
-			continue
 		}
 		all = append(all, receipt)
 	}
-	return all
+	return append(images, all...)
 }
 
 // isOurs compares a receipt's path with one in Dir, which may have had another
@@ -250,7 +261,7 @@ func missing(err error) bool {
 // keep leaves a record of the data and whose it is, for the next init or destroy.
 func (r *Registry) keep(data []host.Receipt) error {
 	r.state = statedir.State{
-		Name: r.state.Name, Phase: statedir.PhaseKept, Runtime: r.state.Runtime,
+		SchemaVersion: r.state.SchemaVersion, Name: r.state.Name, Phase: statedir.PhaseKept, Runtime: r.state.Runtime,
 		Made: r.state.Made, CreatedAt: r.state.CreatedAt, Receipts: data,
 	}
 	return errors.Join(statedir.Save(r.Dir, r.state), statedir.DropJournal(r.Dir), os.Remove(r.Dir.LockFile()))

@@ -152,7 +152,7 @@ func (r *Registry) sweepInside(ctx context.Context, o engine.SweepOptions) (engi
 		return engine.Swept{}, err
 	}
 	if !running {
-		return engine.Swept{}, fault.Usage("regctl start starts it",
+		return engine.Swept{}, fault.Fail("regctl start starts it",
 			"the images are in %s, which is reached from the container, and that does not run", r.storage())
 	}
 	docker, err := openDocker(ctx, r)

@@ -164,6 +164,7 @@ func (r *Registry) Restore(ctx context.Context, a *Archived) error {
 func (r *Registry) plantState(ctx context.Context, root *os.Root, inside statedir.Dir, made []string, a *Archived, entries []archive.Entry) error {
 	s := a.state
 	s.Image, s.Engine, s.Batch, s.Receipts = "", "", "", nil
+	s.SchemaVersion, s.Program, s.Upgrade = statedir.StateVersion, r.Version, nil
 	s.UID, s.GID, s.Made, s.Restored = r.site.place.UID, r.site.place.GID, made, a.sum
 	for _, e := range entries {
 		if e.Path == stateName || strings.HasPrefix(e.Path, "clients/") || strings.HasPrefix(e.Path, dataName+"/") {

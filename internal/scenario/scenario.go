@@ -57,6 +57,8 @@ type Place struct {
 	Users []byte
 	// StorageSecrets is what secrets/storage should become; nil leaves one that is there.
 	StorageSecrets []byte
+	// HTTPSecret is what secrets/http is to hold; empty has one made where none is there.
+	HTTPSecret secret.String
 	// SpecYAML is regctl.yaml as it should be; nil leaves the file alone.
 	SpecYAML []byte
 }
@@ -105,7 +107,8 @@ func specFile(p Place) []step.Step {
 	if p.SpecYAML == nil {
 		return nil
 	}
-	return []step.Step{step.WriteFile{Path: p.Dir.Spec(), Data: p.SpecYAML, Mode: 0o600, UID: ourUID(), GID: ourGID()}}
+	// config: may hold secrets of distribution's.
+	return []step.Step{step.WriteFile{Path: p.Dir.Spec(), Data: p.SpecYAML, Mode: 0o600, UID: ourUID(), GID: ourGID(), Mask: distconfig.Mask}}
 }
 
 // configuration is what the registry reads: config.yml, what distribution has no

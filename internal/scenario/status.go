@@ -32,6 +32,7 @@ type Status struct {
 	Healthy       bool           `json:"healthy"` // it answered a request just now
 	Detail        string         `json:"detail,omitempty"`
 	Image         string         `json:"image"`
+	Version       string         `json:"version,omitempty"` // of the regctl that it runs, where that is known
 	TLS           StatusTLS      `json:"tls"`
 	Auth          StatusAuth     `json:"auth"`
 	Proxy         *StatusProxy   `json:"proxy,omitempty"`
@@ -107,6 +108,11 @@ func (r *Registry) Status(ctx context.Context) (Status, error) {
 		return s, err
 	}
 	s.Image = found.Image
+	from, _ := r.Releases(found.Image)
+	s.Version = from.Version
+	if behind := r.Behind(found.Image); behind != "" {
+		s.Warnings = append(s.Warnings, behind)
+	}
 	if found.State != Running {
 		s.Detail = found.Detail
 	}
