@@ -17,7 +17,7 @@ type gcCache struct{ *embeddedregistry.SharedCache }
 // stillCached is for a registry that runs another regctl than this one, or that could
 // not do without its Redis: its log says why.
 func stillCached() error {
-	return fault.Fail("regctl apply, and regctl restart where that changes nothing, has it run this regctl; if it does, regctl logs tells why",
+	return fault.Fail("regctl upgrade has it run this regctl; if it does, regctl logs tells why",
 		"the registry goes on filling its cache in Redis, which would name blobs that went: nothing was removed")
 }
 
