@@ -108,7 +108,7 @@ func (s ServiceStep) Plan(seen host.Facts) (step.Change, error) {
 		item.Action = host.Restart
 		item.Diff = "(its tasks have another " + strings.Join(was.Stale, ", ") + " than serve)\n" + s.costs()
 	case !was.Running && !s.Stopped:
-		item.Action, item.Diff = host.Start, "it is stopped"
+		op.Action, item.Action, item.Diff = host.Start, host.Start, "it is stopped"
 	case len(s.Files) == 0:
 		return step.Change{}, nil
 	default:

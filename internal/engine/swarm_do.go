@@ -57,7 +57,7 @@ func (h Services) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 		err = h.remove(ctx, op.Path, node)
 	case op.Action == host.Stop:
 		err = h.scale(ctx, op.Path, node, false)
-	case op.Action == host.Start:
+	case op.Action == host.Start && !op.Want.Exists:
 		err = h.scale(ctx, op.Path, node, true)
 	case !op.Want.Exists:
 		err = h.force(ctx, op.Path, node)

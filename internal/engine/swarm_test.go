@@ -82,7 +82,7 @@ func TestServicePlan(t *testing.T) {
 		"as wanted":    {serviceFact{Service: want, Running: true}.fact(), host.Restart, "one after the other", 1},
 		"other image":  {serviceFact{Service: other, Running: true}.fact(), host.Restart, `+  "image": "regctl/registry:1"`, 0},
 		"stale":        {serviceFact{Service: want, Running: true, Stale: []string{"htpasswd"}}.fact(), host.Restart, "another htpasswd than serve", 0},
-		"stopped":      {serviceFact{Service: want}.fact(), host.Restart, "it is stopped", 0},
+		"stopped":      {serviceFact{Service: want}.fact(), host.Start, "it is stopped", 0},
 		"somebody's":   {host.Fact{Exists: true, Foreign: "a service of theirs"}, "", "taken by a service of theirs", 0},
 		"of another's": {host.Fact{Exists: true, Foreign: "the service of the registry in /e"}, "", "/e", 0},
 	} {
