@@ -7,7 +7,7 @@ TOOL    := $(GO) tool -modfile=.ci/tools/go.mod
 LINT    := $(GO) tool -modfile=.ci/tools/lint/go.mod golangci-lint
 SMALL   := -gcflags=github.com/aws/...=-l -gcflags=github.com/Azure/...=-l -gcflags=github.com/redis/...=-l -gcflags=github.com/docker/...=-l \
 	-gcflags=github.com/go-acme/...=-l -gcflags=github.com/spf13/...=-l -gcflags=google.golang.org/...=-l
-BENCHES := registrybench initbench fleetbench
+BENCHES := registrybench initbench fleetbench gcbench
 
 .PHONY: help up build test bench lint fmt completions clean
 .DEFAULT_GOAL := help

@@ -29,12 +29,17 @@ type apps struct {
 	*handlers.App // the first: its settings and health checks are those of all
 	current       atomic.Pointer[handlers.App]
 	ctx           context.Context //nolint:containedctx // apps are made later too
+
+	shared  bool // it remembers in a Redis, see pause
+	fillers atomic.Int64
 }
 
 // serving is what answers requests: the app, or a mirror with two of them.
 type serving interface {
 	http.Handler
+	pause() error
 	renew() error
+	filling() int
 	Shutdown() error
 }
 
@@ -50,7 +55,7 @@ func newApps(ctx context.Context, config *configuration.Configuration) (*apps, e
 	if err := tuneDisk(config); err != nil {
 		return nil, err
 	}
-	a := &apps{ctx: appContext{context.WithoutCancel(ctx), rand.Text()}}
+	a := &apps{ctx: appContext{context.WithoutCancel(ctx), rand.Text()}, shared: sharesCache(config)}
 	first, err := newApp(a.ctx, config)
 	if err != nil {
 		return nil, err
@@ -61,13 +66,22 @@ func newApps(ctx context.Context, config *configuration.Configuration) (*apps, e
 }
 
 // ServeHTTP has the app serve that is in use now.
-func (a *apps) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.current.Load().ServeHTTP(w, r) }
+func (a *apps) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if a.shared {
+		a.serveShared(w, r)
+		return
+	}
+	a.current.Load().ServeHTTP(w, r)
+}
 
 // renew puts a new app in the place of the one in use. Requests that have begun end
 // where they are: they need nothing of what Shutdown ends.
 func (a *apps) renew() error {
 	if a.Config.Storage.Type() == "inmemory" {
 		return nil // another app would be another storage
+	}
+	if a.shared {
+		return a.unpause()
 	}
 	config := *a.Config
 	config.Log.Hooks = nil // they are the logger's, not the app's

@@ -83,15 +83,23 @@ func cipherSuites() map[string]uint16 {
 	return m
 }
 
+// NeedDriver refuses storage whose driver this build does not hold, as a usage fault that
+// names the build that does.
+func NeedDriver(name string) error {
+	switch {
+	case slices.Contains(drivers, name):
+		return nil
+	case name == "gcs":
+		return fault.Usage("take the release's archive regctl-gcs for this system, or build with -tags gcs", "storage.gcs: this build has no such storage driver, it has a build of its own")
+	}
+	return fault.Usage("use "+strings.Join(drivers, " or "), "storage.%s: this build has no such storage driver", name)
+}
+
 // checkStorage refuses what NewApp would panic on, with the key's name.
 func checkStorage(c *configuration.Configuration) error {
 	s := c.Storage
-	switch {
-	case slices.Contains(drivers, s.Type()):
-	case s.Type() == "gcs":
-		return fault.Usage("take the release's archive regctl-gcs for this system, or build with -tags gcs", "storage.gcs: this build has no such storage driver, it has a build of its own")
-	default:
-		return fault.Usage("use "+strings.Join(drivers, " or "), "storage.%s: this build has no such storage driver", s.Type())
+	if err := NeedDriver(s.Type()); err != nil {
+		return err
 	}
 	if err := checkPurging(s["maintenance"]); err != nil {
 		return err

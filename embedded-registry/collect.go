@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path"
 	"strings"
 	"sync"
 
@@ -29,6 +30,9 @@ type CollectOptions struct {
 	Untagged bool
 	// DryRun counts and removes nothing.
 	DryRun bool
+	// Gone, if not nil, is called with the digest of each blob or link that went or would
+	// go, several times for one of which there are links. See SharedCache.
+	Gone func(digest string)
 }
 
 // Collected is what was removed, or would be.
@@ -55,7 +59,7 @@ func Collect(ctx context.Context, o CollectOptions) (Collected, error) {
 	if err != nil {
 		return Collected{}, err
 	}
-	t := &tally{StorageDriver: driver, dryRun: o.DryRun}
+	t := &tally{StorageDriver: driver, dryRun: o.DryRun, tell: o.Gone, gone: map[string]bool{}}
 	if empty, err := t.empty(ctx); empty || err != nil {
 		return Collected{}, err
 	}
@@ -63,8 +67,13 @@ func Collect(ctx context.Context, o CollectOptions) (Collected, error) {
 	if err != nil {
 		return Collected{}, err
 	}
+	if o.Untagged {
+		if err := removeUntagged(ctx, t, registry); err != nil {
+			return t.found, err
+		}
+	}
 	// What is a dry run to distribution calls no Delete, which is what we count by.
-	err = storage.MarkAndSweep(ctx, t, registry, storage.GCOpts{RemoveUntagged: o.Untagged, Quiet: true})
+	err = storage.MarkAndSweep(ctx, t, registry, storage.GCOpts{Quiet: true})
 	return t.found, err
 }
 
@@ -86,9 +95,6 @@ func CheckCollect(configYAML []byte) (stop bool, err error) {
 	var config struct {
 		Storage struct {
 			InMemory any `yaml:"inmemory"`
-			Cache    struct {
-				BlobDescriptor string `yaml:"blobdescriptor"`
-			} `yaml:"cache"`
 		} `yaml:"storage"`
 		Proxy struct {
 			RemoteURL string `yaml:"remoteurl"`
@@ -97,46 +103,59 @@ func CheckCollect(configYAML []byte) (stop bool, err error) {
 	if err := yaml.Unmarshal(configYAML, &config); err != nil {
 		return false, fault.Usage("regctl config validate FILE names the line", "%w", err)
 	}
-	switch {
-	case config.Storage.InMemory != nil:
+	if config.Storage.InMemory != nil {
 		return false, fault.Usage("a restart empties it", "storage inmemory is gone with the process: there is no garbage to collect")
-	case strings.EqualFold(config.Storage.Cache.BlobDescriptor, "redis"):
-		return false, fault.Usage("set storage.cache.blobdescriptor to inmemory", "with storage.cache in Redis, blobs that were removed would still count as there")
 	}
 	return config.Proxy.RemoteURL != "", nil
 }
 
-// tally counts what is removed, and in a dry run removes nothing.
+// tally counts what is removed. In a dry run it removes nothing, and those who look
+// afterwards find no manifest that would have gone.
 type tally struct {
 	storagedriver.StorageDriver
 	dryRun bool
+	tell   func(digest string) // nil for nobody
 	found  Collected
+	gone   map[string]bool // paths
 }
 
 // Delete ends with its context, between two things.
-func (t *tally) Delete(ctx context.Context, path string) error {
+func (t *tally) Delete(ctx context.Context, at string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	size, err := t.size(ctx, path)
+	size, err := t.size(ctx, at)
 	if err != nil {
 		return err
 	}
-	if !t.dryRun {
-		if err := t.StorageDriver.Delete(ctx, path); err != nil {
-			return err
-		}
+	if t.dryRun {
+		t.gone[at] = true
+	} else if err := t.StorageDriver.Delete(ctx, at); err != nil {
+		return err
 	}
 	t.found.Bytes += size
+	if t.tell != nil {
+		t.tell(digestAt(at))
+	}
 	switch {
-	case strings.Contains(path, "/v2/blobs/"):
+	case strings.Contains(at, "/v2/blobs/"):
 		t.found.Blobs++
-	case strings.Contains(path, "/_manifests/revisions/"):
+	case strings.Contains(at, "/_manifests/revisions/"):
 		t.found.Manifests++
 	default:
 		t.found.Links++
 	}
 	return nil
+}
+
+// digestAt is that of a blob's folder, or of a link to it.
+func digestAt(at string) string {
+	folder, encoded := path.Split(strings.TrimSuffix(at, "/link"))
+	folder = path.Clean(folder)
+	if strings.HasPrefix(at, "/docker/registry/v2/blobs/") {
+		folder = path.Dir(folder) // that of the first two digits
+	}
+	return path.Base(folder) + ":" + encoded
 }
 
 // size is that of all files at a path.
@@ -161,13 +180,22 @@ func (t *tally) size(ctx context.Context, path string) (int64, error) {
 	return size, err
 }
 
+// Walk passes over what is gone; a manifest's link lies in a folder of its own.
+func (t *tally) Walk(ctx context.Context, root string, f storagedriver.WalkFn, o ...func(*storagedriver.WalkOptions)) error {
+	return t.StorageDriver.Walk(ctx, root, func(info storagedriver.FileInfo) error {
+		if t.gone[info.Path()] || t.gone[path.Dir(info.Path())] {
+			return nil
+		}
+		return f(info)
+	}, o...)
+}
+
 // List tells of a repository in which nothing was ever tagged that it has no tags. To
 // distribution it has no manifests then either, and their links would stay while
 // the blobs go.
 func (t *tally) List(ctx context.Context, path string) ([]string, error) {
 	list, err := t.StorageDriver.List(ctx, path)
-	var missing storagedriver.PathNotFoundError
-	if errors.As(err, &missing) && strings.HasSuffix(path, "/_manifests/tags") {
+	if isMissing(err) && strings.HasSuffix(path, "/_manifests/tags") {
 		return nil, nil
 	}
 	return list, err
@@ -176,9 +204,10 @@ func (t *tally) List(ctx context.Context, path string) ([]string, error) {
 // empty tells whether no blob was ever pushed, which to distribution is an error.
 func (t *tally) empty(ctx context.Context) (bool, error) {
 	_, err := t.Stat(ctx, "/docker/registry/v2/blobs")
-	var missing storagedriver.PathNotFoundError
-	if errors.As(err, &missing) {
+	if isMissing(err) {
 		return true, nil
 	}
 	return false, err
 }
+
+func isMissing(err error) bool { return errors.As(err, new(storagedriver.PathNotFoundError)) }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -165,6 +166,35 @@ func TestCollect(t *testing.T) {
 	}
 }
 
+// A manifest that lost its tag goes from its repository, though another one needs its
+// blobs: whatever order they are gone through in, nothing is served without its layers.
+func TestCollectUntaggedThatAnotherNeeds(t *testing.T) {
+	for _, r := range []struct{ of, needs string }{{"a/app", "b/app"}, {"b/app", "a/app"}} {
+		s := serve(t, plain)
+		old, index := image(t), must(random.Index(100, 2, 2))
+		pushes(t, s, r.of+":1", old)
+		pushes(t, s, r.of+":1", image(t))
+		pushes(t, s, r.needs+":1", old)
+		if err := remote.WriteIndex(refOf(t, s, r.of+":index"), index); err != nil {
+			t.Fatal(err)
+		}
+		if got := collected(t, s, true); got.Manifests != 1 || got.Blobs != 0 {
+			t.Errorf("%s: %+v", r.of, got)
+		}
+		if err := whole(t, s, r.needs+":1"); err != nil {
+			t.Error(err)
+		}
+		if got := do(t, http.DefaultClient, "GET", "http://"+s.addr+"/v2/"+r.of+"/manifests/"+digestOf(t, old)); got.status != http.StatusNotFound {
+			t.Errorf("%s: what lost its tag: %d", r.of, got.status)
+		}
+		for _, one := range must(index.IndexManifest()).Manifests {
+			if err := whole(t, s, r.of+"@"+one.Digest.String()); err != nil {
+				t.Errorf("an image of an index: %v", err)
+			}
+		}
+	}
+}
+
 // must gives what random images never fail to.
 func must[T any](v T, err error) T {
 	if err != nil {
@@ -217,9 +247,11 @@ func TestCollectKeepsAnIndexWhole(t *testing.T) {
 
 // A blob that was collected is not said to be there, although the registry had it in
 // mind: a push that counts on it is refused, and never ends in a manifest without it.
+// One whose manifest came meanwhile waits, and is told the same in the end.
 func TestCollectedBlobsAreForgotten(t *testing.T) {
 	s := serve(t, plain+"health: {storagedriver: {enabled: true, interval: 5ms, threshold: 1}}\n")
-	img := image(t)
+	img, kept := image(t), image(t)
+	pushes(t, s, "a/app:kept", kept)
 	for _, l := range must(img.Layers()) {
 		if err := remote.WriteLayer(refOf(t, s, "a/app:1").Context(), l); err != nil {
 			t.Fatal(err)
@@ -229,30 +261,72 @@ func TestCollectedBlobsAreForgotten(t *testing.T) {
 	if got := do(t, http.DefaultClient, "HEAD", layer); got.status != http.StatusOK {
 		t.Fatalf("before: %d", got.status)
 	}
-	collected(t, s, false)
+	readonly := filepath.Join(s.dir, "ctl", ReadonlyName)
+	write(t, readonly, `{"nonce": "held"}`)
+	wait(t, "the registry to be read-only", func() bool {
+		w, _ := writesOf(t, s, "held")
+		return w.Readonly
+	})
+	lost, again := make(chan result, 1), make(chan result, 1)
+	go func() { lost <- putManifest(t, s, "a/app/manifests/1", img) }()
+	go func() { again <- putManifest(t, s, "a/app/manifests/again", kept) }()
+	wait(t, "both manifests to be held", func() bool {
+		w, _ := writesOf(t, s, "held")
+		return w == Writes{Readonly: true, Held: 2, Uncached: true}
+	})
 	collected(t, s, false)
 	if got := do(t, http.DefaultClient, "HEAD", layer); got.status != http.StatusNotFound {
 		t.Errorf("after: %d", got.status)
 	}
-	manifest := must(img.RawManifest())
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+s.addr+"/v2/a/app/manifests/1", bytes.NewReader(manifest))
+	if got := <-again; got.status != http.StatusCreated {
+		t.Errorf("a manifest whose blobs stayed: %d %s", got.status, got.body)
+	}
+	for _, got := range []result{<-lost, putManifest(t, s, "a/app/manifests/1", img)} {
+		if got.status != http.StatusBadRequest && got.status != http.StatusNotFound || !strings.Contains(got.body, "BLOB_UNKNOWN") {
+			t.Errorf("a manifest without its blobs: %d %s", got.status, got.body)
+		}
+	}
+	pushes(t, s, "a/app:1", img)
+	for _, ref := range []string{"a/app:1", "a/app:kept", "a/app:again"} {
+		if err := whole(t, s, ref); err != nil {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+}
+
+// What somebody made read-only by hand may stay so for long: a manifest is told at once.
+func TestManifestIsNotHeldForLong(t *testing.T) {
+	s := serve(t, plain)
+	write(t, filepath.Join(s.dir, "ctl", ReadonlyName), "")
+	wait(t, "the registry to be read-only", func() bool {
+		return do(t, http.DefaultClient, "POST", "http://"+s.addr+"/v2/a/app/blobs/uploads/").status == http.StatusServiceUnavailable
+	})
+	begun := time.Now()
+	if got := putManifest(t, s, "a/app/manifests/1", image(t)); got.status != http.StatusServiceUnavailable || time.Since(begun) > holdManifest/2 {
+		t.Errorf("%d %s after %s", got.status, got.body, time.Since(begun))
+	}
+}
+
+type result struct {
+	status int
+	body   string
+}
+
+func putManifest(t *testing.T, s *served, path string, img v1.Image) result {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+s.addr+"/v2/"+path, bytes.NewReader(must(img.RawManifest())))
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return result{}
 	}
 	req.Header.Set("Content-Type", string(must(img.MediaType())))
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return result{}
 	}
 	body, _ := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusBadRequest && resp.StatusCode != http.StatusNotFound || !strings.Contains(string(body), "BLOB_UNKNOWN") {
-		t.Errorf("a manifest without its blobs: %d %s", resp.StatusCode, body)
-	}
-	pushes(t, s, "a/app:1", img)
-	if err := whole(t, s, "a/app:1"); err != nil {
-		t.Error(err)
-	}
+	return result{resp.StatusCode, string(body)}
 }
 
 // Writes that have begun are counted until they end, and none is let in after.
@@ -282,7 +356,7 @@ func TestWritesUnderWayAreCounted(t *testing.T) {
 	var w Writes
 	wait(t, "the upload to count", func() bool {
 		w, _ = writesOf(t, s, "n")
-		return w == Writes{true, 1}
+		return w == Writes{Readonly: true, UnderWay: 1, Uncached: true}
 	})
 	if got := do(t, http.DefaultClient, "POST", "http://"+s.addr+"/v2/a/app/blobs/uploads/"); got.status != http.StatusServiceUnavailable {
 		t.Errorf("another is let in: %d", got.status)
@@ -293,7 +367,7 @@ func TestWritesUnderWayAreCounted(t *testing.T) {
 	}
 	wait(t, "the upload to end", func() bool {
 		w, _ = writesOf(t, s, "n")
-		return w == Writes{true, 0}
+		return w == Writes{Readonly: true, Uncached: true}
 	})
 	if _, ok := writesOf(t, s, "m"); ok {
 		t.Error("a wrong nonce is answered")
@@ -326,7 +400,7 @@ func TestWhatCannotBeCollected(t *testing.T) {
 	}{
 		"plain":    {start + "storage: {filesystem: {}, cache: {blobdescriptor: inmemory}}\n", false, false},
 		"inmemory": {start + "storage: {inmemory: {}}\n", false, true},
-		"redis":    {start + "storage: {filesystem: {}, cache: {blobdescriptor: redis}}\nredis: {addrs: ['localhost:1']}\n", false, true},
+		"redis":    {start + "storage: {filesystem: {}, cache: {blobdescriptor: redis}}\nredis: {addrs: ['localhost:1']}\n", false, false},
 		"mirror":   {start + "storage: {filesystem: {}}\nproxy: {remoteurl: 'https://registry-1.docker.io'}\n", true, false},
 	} {
 		stop, err := CheckCollect([]byte(c.config))

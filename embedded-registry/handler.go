@@ -32,7 +32,7 @@ func newHandler(app *apps, inner serving, gate *gate, ctl string, log io.Writer)
 		if err != nil {
 			return nil, err
 		}
-		h = newControl(ctl, inner.renew).guard(canary.serve(h))
+		h = newControl(ctl, inner).guard(canary.serve(h))
 	}
 	h = gate.givesTokens(h)
 	h, err := withHealth(app.App, h)

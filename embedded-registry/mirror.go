@@ -59,6 +59,7 @@ func newMirror(ctx context.Context, config *configuration.Configuration) (m *mir
 		app, err = newApps(ctx, config)
 		return nil, app, err
 	}
+	config = uncached(config)
 	stored := storedOnly(config)
 	if app, err = newApps(ctx, stored); err != nil {
 		return nil, nil, err
@@ -71,14 +72,21 @@ func newMirror(ctx context.Context, config *configuration.Configuration) (m *mir
 	return m, app, nil
 }
 
-// storedOnly is a configuration for the same storage. It remembers nothing of it,
-// for what expires is removed by another app.
-func storedOnly(config *configuration.Configuration) *configuration.Configuration {
+// uncached is a configuration that has nothing remembered of the storage. A layer that
+// expires goes, though other repositories have it too; distribution forgets it for the
+// one that it expired in, and serves it empty in the others if it remembers it there.
+func uncached(config *configuration.Configuration) *configuration.Configuration {
 	c := copied(config)
-	c.Proxy = configuration.Proxy{}
-	c.HTTP.Secret = "unused: nothing is uploaded here"
 	c.Storage = maps.Clone(config.Storage)
 	delete(c.Storage, "cache")
+	return c
+}
+
+// storedOnly is a configuration for the same storage.
+func storedOnly(config *configuration.Configuration) *configuration.Configuration {
+	c := uncached(config)
+	c.Proxy = configuration.Proxy{}
+	c.HTTP.Secret = "unused: nothing is uploaded here"
 	c.Storage["maintenance"] = configuration.Parameters{
 		"uploadpurging": map[any]any{"enabled": false},
 		"readonly":      map[any]any{"enabled": true},
@@ -107,15 +115,27 @@ func checkProxy(c *configuration.Configuration) error {
 	return nil
 }
 
-// renew is for both apps: either remembers which blobs there are.
-func (m *mirror) renew() error {
+// renew has nothing to do: neither app remembers which blobs there are.
+func (m *mirror) renew() error { return nil }
+
+// pause is for both apps, of which one remembers. The garbage of a mirror is collected
+// while it is stopped: that the one which fetches may be made later does no harm.
+func (m *mirror) pause() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	err := m.stored.renew()
 	if m.fetcher != nil {
-		err = errors.Join(err, m.fetcher.renew())
+		return m.fetcher.pause()
 	}
-	return err
+	return nil
+}
+
+func (m *mirror) filling() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fetcher != nil {
+		return m.fetcher.filling()
+	}
+	return 0
 }
 
 // Shutdown ends both apps.

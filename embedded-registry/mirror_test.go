@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -233,24 +234,61 @@ func TestMirrorOfNoURL(t *testing.T) {
 	}
 }
 
-// A copy goes when its time is over.
+// A copy goes when its time is over, and is fetched again when it is asked for.
 func TestMirrorExpires(t *testing.T) {
-	up := inFront(t, serve(t, plain).addr, "")
+	real := serve(t, plain)
+	up := inFront(t, real.addr, "")
 	img := pushImage(t, up.addr(), "a/b:1")
 	s := serve(t, mirrorOf(up, ", ttl: 2s"))
 	if err := pullWhole(t, s.addr, "a/b:1"); err != nil {
 		t.Fatal(err)
 	}
+	back := up.addr()
 	up.Close()
 	digest, err := img.Digest()
 	if err != nil {
 		t.Fatal(err)
 	}
 	wait(t, "the copy to expire", func() bool {
-		return do(t, http.DefaultClient, "GET", "http://"+s.addr+"/v2/a/b/manifests/"+digest.String()).status == http.StatusServiceUnavailable
+		return do(t, http.DefaultClient, "GET", "http://"+s.addr+"/v2/a/b/manifests/"+digest.String()).status != http.StatusOK
 	})
 	wait(t, "the layers to go", func() bool {
 		blobs, err := filepath.Glob(filepath.Join(s.dir, "data/docker/registry/v2/blobs/sha256/*/*/data"))
 		return err == nil && len(blobs) <= 1 // manifests' blobs are for garbage collection
 	})
+	up = inFront(t, real.addr, back)
+	wait(t, "it to be fetched again", func() bool { return pullWhole(t, s.addr, "a/b:1") == nil })
+	if up.fetched() != 5 {
+		t.Errorf("fetched %v", up.gets)
+	}
+}
+
+// A layer that two repositories share goes when the first of them expires, and the
+// other fetches it again: it serves no empty one.
+func TestMirrorExpiresWhatIsShared(t *testing.T) {
+	up := inFront(t, serve(t, plain).addr, "")
+	img := pushImage(t, up.addr(), "first:1")
+	if err := remote.Write(refTo(t, up.addr(), "second:1"), img); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, mirrorOf(up, ", ttl: 4s"))
+	if err := pullWhole(t, s.addr, "first:1"); err != nil {
+		t.Fatal(err)
+	}
+	fetched, begun := up.fetched(), time.Now()
+	wait(t, "a part of the first one's time to pass", func() bool { return time.Since(begun) > time.Second })
+	if err := pullWhole(t, s.addr, "second:1"); err != nil {
+		t.Fatal(err)
+	}
+	if up.fetched() == fetched {
+		t.Fatal("the second repository fetched nothing of its own")
+	}
+	wait(t, "the first to expire", func() bool {
+		left, err := filepath.Glob(filepath.Join(s.dir, "data/docker/registry/v2/repositories/first/_layers/sha256/*/link"))
+		return err == nil && len(left) == 0
+	})
+	fetched = up.fetched()
+	if err := pullWhole(t, s.addr, "second:1"); err != nil || up.fetched() == fetched {
+		t.Errorf("%v, and %d were fetched\n%s", err, up.fetched()-fetched, s.log)
+	}
 }

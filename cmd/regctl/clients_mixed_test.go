@@ -186,6 +186,7 @@ func TestTwoRegistriesOnHosts(t *testing.T) {
 // TestFleetRecords reads what clients list says, and that no secret is in it.
 func TestFleetRecords(t *testing.T) {
 	f := newFleetRun(t, testfleet.Hosts(2, testfleet.SudoPassword))
+	before := f.trees()
 	cmd := f.onClients("trust-clients", "--hosts", f.names(), "--store", "docker", "--become-password-stdin")
 	cmd.Stdin = strings.NewReader(testfleet.Password + "\n")
 	f.result(t, 0, cmd).all(t, 2, "changed", "")
@@ -213,4 +214,16 @@ func TestFleetRecords(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+
+	cmd = f.onClients("untrust-clients", "--all", "--become-password-stdin")
+	cmd.Stdin = strings.NewReader(testfleet.Password + "\n")
+	f.result(t, 0, cmd).all(t, 2, "changed", "")
+	f.asBefore(t, "after root's untrust-clients", before)
+	// What is the user's own takes no root, to place, to check and to undo.
+	c := f.over(t, 0, "trust-clients", "--hosts", f.names(), "--store", "docker-rootless")
+	c.all(t, 2, "changed", "")
+	f.fleet.Host(1).Run("su " + testfleet.User + " -c 'test -w " + c.Results[1].Stores[0].Path + " && ls ~/.local/state/regctl/undo/ledger'")
+	f.over(t, 0, "clients check").all(t, 2, "unchanged", "")
+	f.over(t, 0, "untrust-clients", "--all").all(t, 2, "changed", "")
+	f.asBefore(t, "after the user's untrust-clients", before)
 }

@@ -116,4 +116,12 @@ func TestDaemonJSON(t *testing.T) {
 	if info := f.fleet.Host(4).Run("docker info --format '{{json .RegistryConfig}}'"); !strings.Contains(info, f.address()) {
 		t.Errorf("an entry that was there before is gone: %s", info)
 	}
+
+	// One that dockerd has not read yet is brought to its notice.
+	f.fleet.Host(4).Run(`echo '{"insecure-registries": []}' >/etc/docker/daemon.json && kill -HUP $(cat /var/run/docker.pid)
+		while docker info | grep -q registry.test; do sleep 0.1; done; printf '%s' '` + theirs + `' >/etc/docker/daemon.json`)
+	f.over(t, 0, "trust-clients", "--hosts", "h4").all(t, 1, "changed", "docker pull")
+	f.over(t, 0, "trust-clients", "--hosts", "h4").all(t, 1, "unchanged", "docker pull")
+	f.over(t, 0, "untrust-clients", "--hosts", "h4")
+	f.asBefore(t, "after another untrust-clients", before)
 }

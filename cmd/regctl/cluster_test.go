@@ -78,7 +78,8 @@ func (c *clusterRun) keepsPassword(t *testing.T) {
 	}
 }
 
-// replica is a client of the nth registry itself.
+// replica is a client of the nth registry itself, which it knows as "registry", and of
+// whom that sends it to.
 func (c *clusterRun) replica(n int) *http.Client {
 	folder := "/var/lib/regctl-proxy/" + c.name
 	if n > 1 {
@@ -86,7 +87,10 @@ func (c *clusterRun) replica(n int) *http.Client {
 	}
 	return &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if addr != "registry:80" {
+				return new(net.Dialer).DialContext(ctx, network, addr)
+			}
 			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(folder, "registry.sock"))
 		},
 	}}
@@ -121,8 +125,8 @@ func (c *clusterRun) crossesOver(t *testing.T) {
 	at, _ = send(t, one, http.MethodPatch, at, half, http.StatusAccepted)
 	at, _ = send(t, two, http.MethodPatch, at, half, http.StatusAccepted)
 	send(t, two, http.MethodPut, at+"&digest="+digest, nil, http.StatusCreated)
-	if _, got := send(t, one, http.MethodGet, "http://registry/v2/crosses/blobs/"+digest, nil, http.StatusOK); len(got) != 2*len(half) {
-		t.Errorf("%d bytes came back of %d", len(got), 2*len(half))
+	if _, got := send(t, one, http.MethodGet, "http://registry/v2/crosses/blobs/"+digest, nil, http.StatusOK); fmt.Sprintf("sha256:%x", sha256.Sum256(got)) != digest {
+		t.Errorf("%d bytes came back of %d, or others", len(got), 2*len(half))
 	}
 	if keys := strings.Join(c.cache.Keys(t), " "); !strings.Contains(keys, digest) {
 		t.Errorf("the Redis knows of %q, and not of %s", keys, digest)
@@ -167,31 +171,62 @@ func (c *clusterRun) lives(t *testing.T) []string {
 	return strings.Fields(enginetest.Docker(t, "", "inspect", "--format", "{{.State.StartedAt}}", c.name, c.second()))
 }
 
-// outlives kills a registry while pushes run: each ends well, status tells, start mends.
+// outlives kills a registry in the middle of eight pushes: each ends well, what is in
+// storage is what its digest says, status tells, and start mends.
 func (c *clusterRun) outlives(t *testing.T) {
 	t.Helper()
-	crew := c.crew(8)
-	first := make(chan struct{}, 2*len(crew.workers))
+	const pushes, most = 8, 5 // docker sends no more at once
+	before := c.uploads(t)
 	var all sync.WaitGroup
-	for _, w := range crew.workers {
+	pushed := make([]pushed, pushes)
+	for i := range pushed {
 		all.Go(func() {
-			for range 2 {
-				if err := w.once(t.Context()); err != nil {
-					t.Error(err)
-				}
-				first <- struct{}{}
+			var err error
+			if pushed[i], err = pushOf("", fmt.Sprintf("127.0.0.1:%s/%s-%d", c.port, c.name, i), 8<<20); err != nil {
+				t.Error(err)
 			}
 		})
 	}
-	<-first // the others are in the middle of theirs
+	until(t, "most pushes are in the middle of theirs", func() bool { return c.uploads(t)-before > most/2 })
 	enginetest.Docker(t, "", "kill", c.second())
 	all.Wait()
+	c.sound(t, 3*pushes)
+	for _, p := range pushed {
+		if err := p.pull(""); err != nil {
+			t.Error(err)
+		}
+	}
 	if s := c.clusterStatus(t); s.State != "degraded" || !s.Healthy || !strings.Contains(s.Detail, c.second()) {
 		t.Errorf("with one replica: %+v", s)
 	}
 	c.must(t, "start")
 	if s := c.clusterStatus(t); s.State != "running" || !s.Healthy {
 		t.Errorf("after start: %+v", s)
+	}
+}
+
+// uploads is how many blobs have begun to come.
+func (c *clusterRun) uploads(t *testing.T) int {
+	t.Helper()
+	begun, err := filepath.Glob(filepath.Join(c.dir, "data/docker/registry/v2/repositories/*/_uploads/*/data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(begun)
+}
+
+// sound demands that there are so many blobs, manifests among them, and that each is
+// what its digest says.
+func (c *clusterRun) sound(t *testing.T, least int) {
+	t.Helper()
+	blobs, err := filepath.Glob(filepath.Join(c.dir, "data/docker/registry/v2/blobs/sha256/*/*/data"))
+	if err != nil || len(blobs) < least {
+		t.Errorf("%d blobs in storage, want %d; %v", len(blobs), least, err)
+	}
+	for _, blob := range blobs {
+		if got, want := fmt.Sprintf("%x", sha256.Sum256(read(t, blob))), filepath.Base(filepath.Dir(blob)); got != want {
+			t.Errorf("blob %s has digest %s", want, got)
+		}
 	}
 }
 
@@ -245,16 +280,22 @@ func (c *clusterRun) mendsSecret(t *testing.T) {
 
 func (c *clusterRun) answers(t *testing.T, n int) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
+	until(t, fmt.Sprintf("replica %d answers", n), func() bool {
 		resp, err := c.replica(n).Get("http://registry/v2/")
 		if err == nil {
 			_ = resp.Body.Close()
-			return
 		}
+		return err == nil
+	})
+}
+
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(time.Minute); !ok(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("replica %d does not answer: %v", n, err)
+			t.Fatalf("it is not so after a minute that %s", what)
 		}
 	}
 }

@@ -15,9 +15,12 @@ type pushed struct{ ref, digest string }
 
 // push makes an image of random content in an engine (the machine's own for ""),
 // pushes it to repository, and has the engine forget it, its layer included.
-func push(sock, repository string) (pushed, error) {
+func push(sock, repository string) (pushed, error) { return pushOf(sock, repository, 64<<10) }
+
+// pushOf is push of an image of so many bytes.
+func pushOf(sock, repository string, size int) (pushed, error) {
 	p := pushed{ref: repository + ":" + strings.ToLower(rand.Text())}
-	if _, err := docker(sock, layer(), "import", "-", p.ref); err != nil {
+	if _, err := docker(sock, layerOf(size), "import", "-", p.ref); err != nil {
 		return p, err
 	}
 	defer func() { _, _ = docker(sock, nil, "image", "rm", "-f", p.ref) }()
@@ -54,8 +57,10 @@ func digest(sock, ref string) (string, error) {
 	return docker(sock, nil, "image", "inspect", "--format", "{{index .RepoDigests 0}}", ref)
 }
 
-func layer() []byte {
-	content := make([]byte, 64<<10)
+func layer() []byte { return layerOf(64 << 10) }
+
+func layerOf(size int) []byte {
+	content := make([]byte, size)
 	_, _ = rand.Read(content)
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)

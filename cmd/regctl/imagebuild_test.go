@@ -5,75 +5,131 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/regctl/regctl/internal/engine/enginetest"
 	"github.com/regctl/regctl/internal/testenv"
 )
 
-// An image with its configuration, certificate and users in it is run by plain
-// docker run and pushed to over TLS, by a client that trusts the registry's CA and no
-// other; then pushed itself, pulled, and built by hand from its context.
+// TestImageBuild builds an image with configuration, certificate and users in it: around
+// this program, and on distribution's own images. It is run by plain docker run and
+// pushed to over TLS by an engine that trusts the registry's CA and no other.
 func TestImageBuild(t *testing.T) {
 	testenv.Need(t, "docker")
 	bin := build(t)
-	r, to := newRun(t, bin, "own"), newRun(t, bin, "takes")
-	pushed := "localhost:" + to.port + "/own:1"
-	hand := r.name + ":hand"
-	t.Cleanup(func() { _, _ = docker("", nil, "image", "rm", "-f", pushed, hand) })
-	cmd := r.command("init", "--host", "registry.test", "--runtime", "process", "--no-start", "--auth", "htpasswd", "--user", "alice", "--password-stdin")
-	cmd.Stdin = strings.NewReader("hunter2\n")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	client := enginetest.DockerdWithEtc(t, "registry.test")
+	t.Setenv("DOCKER_HOST", "unix://"+client.Sock)
+	t.Setenv("DOCKER_CONFIG", t.TempDir()) // where docker login keeps what regctl pushes with
+	for _, of := range []struct {
+		name string
+		make func(t testing.TB, sock, ref string)
+	}{{"own", nil}, {"registry:2", enginetest.Registry2}, {"registry:3", enginetest.Registry3}} {
+		t.Run(of.name, func(t *testing.T) {
+			o := ownImage{run: newRun(t, bin, "own"), client: client}
+			o.ref = o.name + ":1"
+			o.args = []string{"image", "build", "-t", o.ref, "--bake-certs"}
+			if of.make != nil {
+				of.make(t, client.Sock, of.name)
+				o.args = append(o.args, "--base", of.name)
+			}
+			o.build(t)
+			o.serves(t)
+		})
 	}
-	to.must(t, "init", "--host", "localhost", "--tls", "none", "--runtime", "process", "--port", to.port)
+}
 
-	var built struct{ ID, Digest string }
-	out, err := r.command("image", "build", "-t", pushed, "--bake-certs", "--push", "-o", "json").Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if err := json.Unmarshal(out, &built); err != nil {
-		t.Fatal(err)
-	}
-	about, err := docker("", nil, "image", "inspect", "--format", `{{index .Config.Labels "org.opencontainers.image.title"}} {{.Id}}`, pushed)
-	if err != nil || about != "registry "+built.ID {
-		t.Errorf("%q %v, want %s", about, err, built.ID)
-	}
-	if there, err := remote.Head(mustRef(t, pushed)); err != nil || there.Digest.String() != built.Digest {
-		t.Errorf("pushed %v %v, want %s", there, err, built.Digest)
-	}
+// ownImage is an image that regctl builds in an engine of the test's own.
+type ownImage struct {
+	*run
+	client enginetest.Client
+	ref    string
+	args   []string // that build it
+}
 
-	addr := runImage(t, pushed)
-	_, port, _ := net.SplitHostPort(addr)
-	ref := mustRef(t, "registry.test:"+port+"/team/app:1")
-	img, err := random.Image(1<<20, 2)
-	if err != nil {
-		t.Fatal(err)
+// build makes the image, twice, and by hand from its context: one image, since every
+// layer is in the cache.
+func (o *ownImage) build(t *testing.T) {
+	t.Helper()
+	o.told(t, "hunter2", "init", "--host", "registry.test", "--runtime", "process", "--no-start", "--port", o.port, "--auth", "htpasswd", "--user", "alice", "--password-stdin")
+	var ids []string
+	for range 2 {
+		out, err := o.command(append(o.args, "-o", "json")...).Output()
+		var built struct{ ID string }
+		if err := errors.Join(err, json.Unmarshal(out, &built)); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		ids = append(ids, built.ID)
 	}
-	trusting := clientOf(t, addr, filepath.Join(r.dir, "certs", "ca.crt"))
-	if err := remote.Write(ref, img, trusting, remote.WithAuth(&authn.Basic{Username: "alice", Password: "hunter2"})); err != nil {
-		t.Error(err)
-	}
-	if err := remote.Write(ref, img, trusting); err == nil || !strings.Contains(err.Error(), "401") {
-		t.Errorf("without a password: %v", err)
-	}
-
-	// By hand the same image comes of the context: every layer is in the cache.
 	folder := filepath.Join(t.TempDir(), "ctx")
-	r.must(t, "image", "build", "-t", pushed, "--bake-certs", "--context-only", folder)
-	if id, err := docker("", nil, "build", "-q", "-t", hand, folder); err != nil || !strings.HasSuffix(id, built.ID) && !strings.Contains(id, built.ID+"\n") {
-		t.Errorf("docker build: %v\n%s\nwant %s", err, id, built.ID)
+	o.must(t, append(o.args, "--context-only", folder)...)
+	enginetest.Docker(t, o.client.Sock, "build", "-q", "-t", o.name+":hand", folder)
+	ids = append(ids, enginetest.Docker(t, o.client.Sock, "image", "inspect", "--format", "{{.Id}}", o.name+":hand"))
+	if ids[1] != ids[0] || ids[2] != ids[0] {
+		t.Errorf("built %s, again %s, by hand %s", ids[0], ids[1], ids[2])
+	}
+	if title := enginetest.Docker(t, o.client.Sock, "image", "inspect", "--format", `{{index .Config.Labels "org.opencontainers.image.title"}}`, o.ref); title != "registry" {
+		t.Errorf("title %q", title)
+	}
+}
+
+// serves runs the image and pushes to it, first the image itself by regctl.
+func (o *ownImage) serves(t *testing.T) {
+	t.Helper()
+	sock, endpoint := o.client.Sock, "registry.test:"+o.port
+	container := enginetest.Docker(t, sock, "run", "-d", "-p", o.port+":5000", o.ref)
+	defer enginetest.Docker(t, sock, "rm", "-fv", container)
+	o.healthyImage(t, container)
+	write(t, filepath.Join(o.client.Etc, "docker", "certs.d", endpoint, "ca.crt"), string(read(t, filepath.Join(o.dir, "certs", "ca.crt"))))
+
+	mine := endpoint + "/" + o.ref
+	args := slices.Concat(o.args, []string{"-t", mine, "--push"})
+	if code, said := o.fails(t, args...); code != 1 || !strings.Contains(said, "no basic auth credentials") || !strings.Contains(said, "hint: docker login") {
+		t.Errorf("--push without a login: %d\n%s", code, said)
+	}
+	login := exec.Command("docker", "login", "--username", "alice", "--password-stdin", endpoint)
+	login.Stdin = strings.NewReader("hunter2\n")
+	if out, err := login.CombinedOutput(); err != nil {
+		t.Fatalf("docker login: %v\n%s", err, out)
+	}
+	if said := o.must(t, args...); !strings.Contains(said, "pushed "+mine+"@sha256:") {
+		t.Errorf("--push:\n%s", said)
+	}
+	for _, args := range [][]string{{"image", "rm", "-f", mine}, {"pull", mine}, {"image", "rm", mine}} {
+		if out, err := exec.Command("docker", args...).CombinedOutput(); err != nil {
+			t.Errorf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	if _, err := push(sock, endpoint+"/team/app"); err == nil || !strings.Contains(err.Error(), "no basic auth credentials") {
+		t.Errorf("docker push of somebody who is not logged in: %v", err)
+	}
+}
+
+// healthyImage waits until a container answers.
+func (o *ownImage) healthyImage(t *testing.T, container string) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
+		conn, err := tls.Dial("tcp", "127.0.0.1:"+o.port, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // asks only whether it is there
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not answer: %v\n%s", o.ref, err, enginetest.Docker(t, o.client.Sock, "logs", container))
+		}
 	}
 }
 
@@ -84,33 +140,6 @@ func mustRef(t *testing.T, text string) name.Reference {
 		t.Fatal(err)
 	}
 	return ref
-}
-
-// runImage starts an image as anybody would, and gives where it answers.
-func runImage(t *testing.T, ref string) string {
-	t.Helper()
-	container, err := docker("", nil, "run", "-d", "-p", "127.0.0.1::5000", ref)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = docker("", nil, "rm", "-fv", container) })
-	addr, err := docker("", nil, "port", container, "5000")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
-		conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // asks only whether it is there
-		if err == nil {
-			_ = conn.Close()
-			return addr
-		}
-		if time.Now().After(deadline) {
-			logs, _ := docker("", nil, "logs", container)
-			t.Fatalf("%s does not answer: %v\n%s", ref, err, logs)
-		}
-	}
 }
 
 // clientOf trusts one CA and finds every name at addr.

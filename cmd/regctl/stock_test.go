@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/regctl/regctl/internal/engine/enginetest"
 	"github.com/regctl/regctl/internal/testenv"
@@ -15,18 +16,72 @@ import (
 func TestStockImage(t *testing.T) {
 	testenv.Need(t, "docker")
 	bin := build(t)
+	name := enginetest.Name(t, "")
 	for _, stock := range []struct {
 		tag  string
 		make func(t testing.TB, sock, ref string)
 	}{{"2", enginetest.Registry2}, {"3", enginetest.Registry3}} {
+		image := name + ":" + stock.tag
+		stock.make(t, "", image)
 		t.Run(stock.tag, func(t *testing.T) {
-			image := enginetest.Name(t, "") + ":" + stock.tag
-			stock.make(t, "", image)
 			for _, tls := range []string{"none", "selfsigned"} {
 				t.Run(tls, func(t *testing.T) { stockImage(t, newRun(t, bin, "stock"), image, tls) })
 			}
+			t.Run("mirror", func(t *testing.T) { stockMirror(t, newRun(t, bin, "stockup"), newRun(t, bin, "stockmirror"), image) })
 		})
 	}
+	t.Run("from 2 to 3", func(t *testing.T) { stockUpgrades(t, newRun(t, bin, "stock-up"), name) })
+}
+
+// stockUpgrades moves a registry from one stock image to another, by way of one that does
+// not serve.
+func stockUpgrades(t *testing.T, r *run, name string) {
+	broken := name + ":broken"
+	enginetest.Import(t, "", broken, map[string][]byte{"/tiny": read(t, enginetest.Tiny(t))}, `ENTRYPOINT ["/tiny", "fail"]`, `CMD ["/etc/distribution/config.yml"]`)
+	r.must(t, "init", "--image", name+":2", "--host", "registry.test", "--port", r.port)
+	p := r.pushed(t, "")
+	files := func() string {
+		return string(read(t, filepath.Join(r.dir, "regctl.yaml"))) + string(read(t, filepath.Join(r.dir, "serve", "config.yml")))
+	}
+	before := files()
+	if said := r.must(t, "upgrade", "--yes"); !strings.Contains(said, "nothing to do") {
+		t.Errorf("upgrade to nothing new:\n%s", said)
+	}
+	start := time.Now()
+	if code, said := r.fails(t, "upgrade", "--yes", "--image", broken); code != 1 || !strings.Contains(said, "did not take over") || !strings.Contains(said, "serves again: ") {
+		t.Errorf("upgrade to an image that does not serve: %d\n%s", code, said)
+	}
+	if after := files(); after != before {
+		t.Errorf("what was\n%s\ncame back as\n%s", before, after)
+	}
+	r.pulled(t, "", p)
+	whole := time.Since(start)
+	for _, tag := range []string{"3", "2", "3"} {
+		moment := r.killedAt(t, whole, "upgrade", "--yes", "--image", name+":"+tag)
+		r.must(t, "apply")
+		image := enginetest.Docker(t, "", "inspect", "--format", "{{.Config.Image}}", r.name)
+		if yaml := string(read(t, filepath.Join(r.dir, "regctl.yaml"))); !strings.Contains(yaml, "\nimage: "+image+" ") {
+			t.Errorf("killed after %v: apply has %s run, and regctl.yaml says\n%s", moment, image, yaml)
+		}
+		r.pulled(t, "", p)
+	}
+	said := r.must(t, "upgrade", "--yes", "--image", name+":3")
+	if after := files(); !strings.Contains(after, "image: "+name+":3") {
+		t.Errorf("regctl.yaml and config.yml are\n%s", after)
+	}
+	if now := enginetest.Docker(t, "", "inspect", "--format", "{{.Config.Image}}", r.name); now != name+":3" {
+		t.Errorf("it runs %s:\n%s", now, said)
+	}
+	r.pulled(t, "", p)
+	life := r.started(t, "")
+	if said := r.must(t, "upgrade", "--image", name+":3"); !strings.Contains(said, "nothing to do") {
+		t.Errorf("the second upgrade:\n%s", said)
+	}
+	if now := r.started(t, ""); now != life {
+		t.Errorf("the second upgrade turned %v into %v", life, now)
+	}
+	enginetest.Docker(t, "", "image", "inspect", name+":2") // not ours to remove
+	r.must(t, "destroy", "--yes")
 }
 
 func stockImage(t *testing.T, r *run, image, tls string) {

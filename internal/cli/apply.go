@@ -73,5 +73,6 @@ func (a *app) runApply(cmd *cobra.Command, file string, data []byte, nodes *node
 	if !changed {
 		a.ui.Say("nothing to do: %s is as wanted", r.Dir)
 	}
+	a.sayBehind(r)
 	return a.showInit(r, changed, nil)
 }

@@ -57,6 +57,9 @@ func (a *app) backup(ctx context.Context, file string, o backupOptions) (err err
 	if o.noEncrypt && o.passphraseFile != "" {
 		return fault.Usage("leave one of them out", "--no-encrypt and --passphrase-file exclude each other")
 	}
+	if file == "-" {
+		return fault.Usage("name a file; cat hands it on: regctl backup F ... && cat F | ssh HOST ...", "a backup goes to a file, not to standard output")
+	}
 	r, err := a.findExisting()
 	if err != nil {
 		return err

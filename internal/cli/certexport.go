@@ -1,13 +1,8 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,7 +11,6 @@ import (
 	"github.com/regctl/regctl/internal/pki"
 	"github.com/regctl/regctl/internal/scenario"
 	"github.com/regctl/regctl/internal/secret"
-	"github.com/regctl/regctl/internal/trustkit"
 	"github.com/regctl/regctl/internal/ui"
 )
 
@@ -44,7 +38,7 @@ While cert rotate-ca is under way, both CAs are printed, and there is no kit.
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("kit") {
-				return a.exportKit(kit, dryRun)
+				return a.exportKit(cmd.Context(), kit, dryRun)
 			}
 			return a.exportCA(o)
 		},
@@ -54,7 +48,7 @@ While cert rotate-ca is under way, both CAs are printed, and there is no kit.
 	cmd.Flags().BoolVar(&o.fingerprint, "fingerprint", false, "print the CA's SHA-256 and nothing else")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{formatPEM, formatPKCS12}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().StringVar(&kit, "kit", "", "write the trust kit into this folder")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the names of the kit's files, and write none")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print each of the kit's files as a diff, and write none")
 	return cmd
 }
 
@@ -142,66 +136,4 @@ func (a *app) exportStore(r *scenario.Registry, ca []byte, o exportOptions, resu
 	}
 	result.PKCS12 = store
 	return a.ui.Result(result, func(w io.Writer) { _, _ = w.Write(store) })
-}
-
-func (a *app) exportKit(dir string, dryRun bool) error {
-	r, err := a.findExisting()
-	if err != nil {
-		return err
-	}
-	files, info, err := r.Kit()
-	if err != nil {
-		return err
-	}
-	if !dryRun {
-		if err := writeKit(dir, files); err != nil {
-			return err
-		}
-	}
-	result := caResult{SchemaVersion: 1, Endpoint: r.Spec.Endpoint(), Fingerprint: info.Fingerprint}
-	for _, f := range files {
-		result.Files = append(result.Files, filepath.Join(dir, f.Name))
-	}
-	return a.ui.Result(result, func(w io.Writer) {
-		for _, path := range result.Files {
-			fmt.Fprintln(w, path)
-		}
-		a.ui.Say("give the hosts' operators the CA's SHA-256 by another way than the kit: %s", info.Fingerprint)
-	})
-}
-
-// writeKit makes the folder if its parent is there. Files of an earlier kit are
-// replaced; a folder that holds anything else is left alone.
-func writeKit(dir string, files []trustkit.File) error {
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // nothing in it is secret
-		return fault.Usage("make the folder above it first", "%w", err)
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return fault.Usage("name a folder", "%w", err)
-	}
-	var others []string
-	for _, e := range entries {
-		if !slices.ContainsFunc(files, func(f trustkit.File) bool { return f.Name == e.Name() }) {
-			others = append(others, e.Name())
-		}
-	}
-	if len(others) > 0 {
-		return fault.Usage("name an empty folder, or one that is not there yet", "%s holds something that is not of a kit: %s",
-			dir, strings.Join(others[:min(3, len(others))], ", "))
-	}
-	for _, f := range files {
-		mode := fs.FileMode(0o644)
-		if f.Executable {
-			mode = 0o755
-		}
-		path := filepath.Join(dir, f.Name)
-		if err := os.WriteFile(path, f.Data, mode); err != nil {
-			return err
-		}
-		if err := os.Chmod(path, mode); err != nil {
-			return err
-		}
-	}
-	return nil
 }

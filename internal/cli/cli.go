@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/regctl/regctl/internal/fault"
+	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/ui"
 )
 
@@ -71,10 +72,12 @@ func (a *app) report(ctx context.Context, err error) int {
 	case fault.IsUsage(err), isCobraUsage(err):
 		a.ui.Error(withUsageHint(err))
 		return exitUsage
+	case fault.Hint(err) == "" && host.Mends(err) != "":
+		a.ui.Error(fault.Fail(host.Mends(err), "%w", err))
 	default:
 		a.ui.Error(err)
-		return exitFailed
 	}
+	return exitFailed
 }
 
 // interrupted says what an interrupt led to, if that is more than the end of what
@@ -156,13 +159,18 @@ func (a *app) getenv(name string) string {
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		err := check(cmd, given)
+		_, takes, _ := strings.Cut(cmd.Use, " ")
 		switch {
 		case err == nil:
 			return nil
 		case cmd.HasSubCommands():
 			return &usageError{fmt.Errorf("unknown command %s %s", cmd.CommandPath(), given[0]), cmd.CommandPath() + " --help lists the commands"}
-		case check(cmd, nil) == nil && !strings.Contains(cmd.Use, " "):
+		case takes == "":
 			err = fmt.Errorf("%s takes no arguments, so not %q", cmd.CommandPath(), given[0])
+		case len(given) == 0:
+			err = fmt.Errorf("%s needs %s", cmd.CommandPath(), takes)
+		case len(given) > 1:
+			err = fmt.Errorf("%s takes %s alone, so not %q", cmd.CommandPath(), takes, given[1])
 		}
 		return &usageError{err, "usage: " + cmd.UseLine()}
 	}

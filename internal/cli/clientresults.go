@@ -131,7 +131,7 @@ func (a *app) printClients(w io.Writer, all clientsResult, dryRun bool) {
 			r.Status = changed
 		}
 		if len(r.Stores) == 0 {
-			fmt.Fprintf(table, "%s\t%s\t-\t-\t\n", r.Host, r.Status)
+			fmt.Fprintf(table, "%s\t%s\t-\t-\t-\n", r.Host, r.Status)
 		}
 		for _, s := range r.Stores {
 			proof := orDash(s.VerifiedBy)

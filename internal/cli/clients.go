@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -90,7 +91,9 @@ func printClientList(w io.Writer, all clientList) {
 	for _, c := range all.Clients {
 		var stores []string
 		for _, s := range c.Stores {
-			stores = append(stores, s.Store)
+			if !slices.Contains(stores, s.Store) { // one may have several files
+				stores = append(stores, s.Store)
+			}
 		}
 		seen, proof := "never", "no"
 		if c.LastSeen != nil {

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"bytes"
+	"io"
+
 	"github.com/spf13/cobra"
 )
 
@@ -14,16 +17,28 @@ func newCompletion(a *app) *cobra.Command {
 		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
 		Args:      args(cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)),
 		RunE: func(cmd *cobra.Command, given []string) error {
-			switch root := cmd.Root(); given[0] {
-			case "bash":
-				return root.GenBashCompletionV2(a.ui.Out, true)
-			case "zsh":
-				return root.GenZshCompletion(a.ui.Out)
-			case "fish":
-				return root.GenFishCompletion(a.ui.Out, true)
-			default:
-				return root.GenPowerShellCompletionWithDesc(a.ui.Out)
-			}
+			return a.printText(func(w io.Writer) error {
+				switch root := cmd.Root(); given[0] {
+				case "bash":
+					return root.GenBashCompletionV2(w, true)
+				case "zsh":
+					return root.GenZshCompletion(w)
+				case "fish":
+					return root.GenFishCompletion(w, true)
+				default:
+					return root.GenPowerShellCompletionWithDesc(w)
+				}
+			})
 		},
 	}
+}
+
+// printText prints what has a form of its own: as it is, or as a string inside JSON or
+// YAML.
+func (a *app) printText(write func(io.Writer) error) error {
+	var text bytes.Buffer
+	if err := write(&text); err != nil {
+		return err
+	}
+	return a.ui.Result(exportResult{1, text.String()}, func(w io.Writer) { _, _ = w.Write(text.Bytes()) })
 }

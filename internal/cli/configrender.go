@@ -37,6 +37,13 @@ where there is no registry, from the flags alone. Nothing is written.`,
 			if err != nil {
 				return err
 			}
+			if flags.cluster.secretFile != "" {
+				given, err := flags.cluster.httpSecret()
+				if err != nil {
+					return err
+				}
+				r.SetHTTPSecret(given)
+			}
 			if flags.storage.secrets != nil {
 				r.SetStorageSecrets(flags.storage.secrets)
 			}

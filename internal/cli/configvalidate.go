@@ -12,15 +12,9 @@ import (
 )
 
 type validateResult struct {
-	SchemaVersion int           `json:"schemaVersion"`
-	File          string        `json:"file"`
-	Findings      []findingLine `json:"findings"`
-}
-
-type findingLine struct {
-	Line    int    `json:"line"`
-	Key     string `json:"key"`
-	Problem string `json:"problem"`
+	SchemaVersion int                  `json:"schemaVersion"`
+	File          string               `json:"file"`
+	Findings      []distconfig.Finding `json:"findings"`
 }
 
 func newConfigValidate(a *app) *cobra.Command {
@@ -44,10 +38,7 @@ func (a *app) validateConfig(file string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	result := validateResult{1, file, []findingLine{}}
-	for _, f := range findings {
-		result.Findings = append(result.Findings, findingLine{f.Line, f.Key, f.Problem})
-	}
+	result := validateResult{1, file, append([]distconfig.Finding{}, findings...)}
 	err = a.ui.Result(result, func(w io.Writer) {
 		for _, f := range findings {
 			fmt.Fprintf(w, "%s:%s\n", file, f)
@@ -56,8 +47,9 @@ func (a *app) validateConfig(file string) error {
 	if err != nil {
 		return err
 	}
-	if len(findings) > 0 {
-		return exitStatus(exitUsage)
+	if n := len(findings); n > 0 {
+		return fault.Usage("mend the file; regctl config import "+file+" makes a regctl.yaml of it with what is misplaced in its place",
+			"%s: %d %s that distribution would refuse or ignore", file, n, plural(n, "setting"))
 	}
 	a.ui.Say("%s: distribution reads every key of it", file)
 	return nil

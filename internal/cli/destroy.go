@@ -29,7 +29,11 @@ would keep what they were given: regctl untrust-clients --all takes that back.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := a.findAny()
 			if err != nil {
-				return err
+				going, other := r.WithoutSpec(a.flag.name)
+				if !going || other != nil {
+					return firstError(other, err)
+				}
+				a.ui.Warn("%v; what was made is known without it", err)
 			}
 			if !r.Exists() && !r.Leftover(keepData) {
 				a.ui.Say("nothing to do: there is no registry in %s", r.Dir)

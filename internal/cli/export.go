@@ -54,7 +54,7 @@ func (a *app) newExportTo(name, short, long string, render func(w export.Workloa
 			if err != nil {
 				return err
 			}
-			if a.ui.Format == "json" {
+			if a.ui.Format == "json" || a.ui.Format == "yaml" && name == "quadlet" { // the others are YAML as they are
 				return a.ui.Result(exportResult{1, string(data)}, nil)
 			}
 			_, err = a.ui.Out.Write(data)

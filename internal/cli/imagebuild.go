@@ -63,8 +63,13 @@ func (o *imageBuildOptions) check() error {
 		if ref == "" {
 			continue
 		}
-		if _, err := reference.ParseNormalizedNamed(ref); err != nil {
-			return fault.Usage("for example registry.example.com/own-registry:1", "%s: %q is no image reference: %v", flag, ref, err)
+		const hint = "for example registry.example.com/own-registry:1"
+		named, err := reference.ParseNormalizedNamed(ref)
+		if err != nil {
+			return fault.Usage(hint, "%s: %q is no image reference: %v", flag, ref, err)
+		}
+		if _, fixed := named.(reference.Digested); fixed && flag == "--tag" {
+			return fault.Usage(hint, "--tag: %s names an image that there is: nothing can be built under a digest", ref)
 		}
 	}
 	return readable(o.LinuxBinary)
@@ -79,13 +84,14 @@ func (a *app) runImageBuild(ctx context.Context, o *imageBuildOptions) error {
 		return err
 	}
 	o.Version = a.sys.Version
-	if o.contextOnly == "" && !o.dryRun {
+	if o.Fetch = o.contextOnly == "" && !o.dryRun; o.Fetch || o.Base != "" {
 		docker, err := engine.OpenDocker(ctx, os.Getenv)
-		if err != nil {
+		if err == nil {
+			defer docker.Close()
+			o.Docker = docker
+		} else if o.Fetch {
 			return err
 		}
-		defer docker.Close()
-		o.Docker = docker
 	}
 	own, err := r.OwnImage(ctx, o.ImageOptions)
 	if err != nil {

@@ -90,6 +90,7 @@ func (a *app) runInit(cmd *cobra.Command, o *initOptions) error {
 	if !changed {
 		a.ui.Say("nothing to do: %s is as wanted", r.Dir)
 	}
+	a.sayBehind(r)
 	return a.showInit(r, changed, o.user.account)
 }
 
@@ -104,7 +105,7 @@ func (o *initOptions) settle(cmd *cobra.Command, r *scenario.Registry) error {
 		if err := want.Validate(); err != nil {
 			return err
 		}
-		if err := o.storage.settle(r); err != nil {
+		if err := firstError(o.storage.settle(r), o.cluster.settle(r)); err != nil {
 			return err
 		}
 		if diff := spec.Diff(r.Spec, want); len(diff) > 0 {
@@ -133,7 +134,7 @@ func (o *initOptions) settle(cmd *cobra.Command, r *scenario.Registry) error {
 	if err := r.Want(want); err != nil {
 		return err
 	}
-	if err := o.storage.settle(r); err != nil {
+	if err := firstError(o.storage.settle(r), o.cluster.settle(r)); err != nil {
 		return err
 	}
 	return readable(want.TLS.Cert, want.TLS.Key, want.TLS.CACert, want.TLS.ACMECA, want.TLS.DNSCredentialsFile, want.TLS.EABHMACFile,

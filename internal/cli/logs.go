@@ -24,7 +24,11 @@ func newLogs(a *app) *cobra.Command {
 			if err := r.ConnectAside(cmd.Context()); err != nil {
 				return err
 			}
-			return r.Logs(cmd.Context(), follow, tail, a.ui.Out)
+			err = r.Logs(cmd.Context(), follow, tail, a.ui.Out)
+			if err == nil && cmd.Context().Err() != nil {
+				return exitStatus(exitInterrupted) // the only end that -f has: nothing to tell
+			}
+			return err
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is logged from now, until interrupted")

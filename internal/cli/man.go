@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ func newMan(a *app) *cobra.Command {
 			root := cmd.Root()
 			root.DisableAutoGenTag = true
 			if len(given) == 0 {
-				return doc.GenMan(root, header, a.ui.Out)
+				return a.printText(func(w io.Writer) error { return doc.GenMan(root, header, w) })
 			}
 			if err := os.Mkdir(given[0], 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 				return err

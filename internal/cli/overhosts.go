@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"maps"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -63,6 +64,9 @@ type clientsCommand struct {
 // written down, and prints what came of it.
 func (a *app) overHosts(cmd *cobra.Command, r *scenario.Registry, hosts []string, s *sshFlags, got secrets, c clientsCommand) (err error) {
 	ctx := cmd.Context()
+	if a.getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // a login makes much garbage and keeps little of it
+	}
 	var how *verify.Target
 	if !c.dryRun {
 		if err := r.LockForClients(ctx, a.flag.lockTimeout, "regctl "+cmd.Name()); err != nil {
@@ -91,7 +95,8 @@ func (a *app) overHosts(cmd *cobra.Command, r *scenario.Registry, hosts []string
 		return err
 	}
 	tell, end := a.progress(c.verb)
-	dial := &dialers{a: a, flags: s, given: cmd.Flags().Changed, secrets: got, dryRun: c.dryRun}
+	stores, _ := cmd.Flags().GetStringSlice("store") // not every command has it
+	dial := &dialers{a: a, flags: s, given: cmd.Flags().Changed, secrets: got, stores: stores, dryRun: c.dryRun}
 	defer dial.close()
 	over := clients.Run{
 		Dir: r.Dir, Hosts: hosts, Dial: dial.dial,
@@ -104,7 +109,12 @@ func (a *app) overHosts(cmd *cobra.Command, r *scenario.Registry, hosts []string
 		over.Keep = func(known *statedir.Client, report clients.Report) {
 			if !c.check {
 				known.Run = run.ID
-				known.Settings = merged(known.Settings, settings(cmd, c.remember...))
+				if report.Reached { // by these flags: others may be a slip
+					known.Settings = merged(known.Settings, settings(cmd, c.remember...))
+					if report.AsLogin {
+						known.Settings[asLogin] = []string{"true"}
+					}
+				}
 			}
 			c.keep(known, report)
 		}

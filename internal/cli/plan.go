@@ -15,6 +15,9 @@ func newPlan(a *app) *cobra.Command {
 				return err
 			}
 			changes, err := a.apply(cmd.Context(), r, applyOptions{dryRun: true})
+			if err == nil {
+				a.sayBehind(r)
+			}
 			if err == nil && changes {
 				return exitStatus(exitDifferent)
 			}

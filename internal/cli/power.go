@@ -33,6 +33,7 @@ func (a *app) runStart(ctx context.Context, dryRun bool) error {
 	if err != nil || dryRun {
 		return err
 	}
+	a.sayBehind(r)
 	return a.powered(r, changed, "it runs")
 }
 
@@ -41,7 +42,7 @@ func newStop(a *app) *cobra.Command {
 }
 
 func newRestart(a *app) *cobra.Command {
-	return a.newPower(host.Restart, "restart", "Restart the registry; requests under way finish first")
+	return a.newPower(host.Restart, "restart", "Restart the registry, or start one that is stopped; requests under way finish first")
 }
 
 func (a *app) newPower(action host.Action, name, short string) *cobra.Command {
@@ -64,15 +65,14 @@ func (a *app) newPower(action host.Action, name, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if planned.Empty() && action == host.Restart { // it is meant to run
+				return a.runStart(ctx, dryRun)
+			}
 			if dryRun {
 				return a.showChanges(planned)
 			}
 			if planned.Empty() {
-				idle := "it does not run"
-				if action == host.Restart {
-					idle += "; regctl start starts it"
-				}
-				return a.powered(r, false, idle)
+				return a.powered(r, false, "it does not run")
 			}
 			if err := r.Lock(ctx, a.flag.lockTimeout, "regctl "+name); err != nil {
 				return err

@@ -39,8 +39,14 @@ func (a *app) open(find finder) (*scenario.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := scenario.Open(dir, a.flag.name, a.getenv)
+	return a.openDir(dir, a.flag.name)
+}
+
+func (a *app) openDir(dir statedir.Dir, name string) (*scenario.Registry, error) {
+	r, err := scenario.Open(dir, name, a.getenv)
 	if r != nil {
+		r.Version = a.sys.Version
+		r.Waiting = func(holder string) { a.ui.Say("waiting for %s", holder) }
 		as := nodeDefaults()
 		r.Nodes = a.nodes(&as, func(string) bool { return false }, secrets{})
 	}

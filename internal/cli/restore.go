@@ -92,12 +92,12 @@ func (a *app) findFor(name string) (*scenario.Registry, error) {
 	if given := a.flag.name; given != "" && given != name {
 		return nil, fault.Usage("leave --name out; --dir names another place", "the backup is of the registry %s, not %s", name, given)
 	}
-	return free(scenario.Open(dir, name, a.getenv))
+	return free(a.openDir(dir, name))
 }
 
 // startRestored starts what was restored, which is not taken back when that fails.
 func (a *app) startRestored(ctx context.Context, dir statedir.Dir, dryRun, done bool) error {
-	r, err := scenario.Open(dir, "", a.getenv)
+	r, err := a.openDir(dir, "")
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ the environment, the environment over a file.`,
 		newInit(a), newPlan(a), newApply(a),
 		newCert(a), newStatus(a), newDoctor(a), newStart(a), newStop(a), newRestart(a), newLogs(a), newDestroy(a), newExport(a),
 		newUser(a),
-		newBackup(a), newRestore(a), newGC(a), newSweep(a),
+		newBackup(a), newRestore(a), newGC(a), newSweep(a), newUpgrade(a),
 		newTrustClients(a), newUntrustClients(a), newClients(a),
 		newConfig(a), newImage(a), newServe(a), newProbe(a), newVersion(a), newCompletion(a), newMan(a),
 	)

@@ -130,9 +130,12 @@ func unreadableSettings(path string, err error) error {
 	if errors.As(err, &perr) {
 		return fault.Fail("mend or remove that file", "%s: %w", path, perr.Err)
 	}
-	why := strings.TrimPrefix(err.Error(), "While parsing config: ")
+	why := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "While parsing config: "), "yaml: ")
+	if strings.Contains(why, "cannot unmarshal") {
+		why = "no flags and values"
+	}
 	return fault.Usage("mend or remove that file; it holds flags and their values, such as tls: none",
-		"%s: not what a settings file looks like: %s", path, strings.TrimPrefix(why, "yaml: "))
+		"%s: not what a settings file looks like: %s", path, why)
 }
 
 func (a *app) settingsPaths() []string {
@@ -158,7 +161,11 @@ func checkKeys(path string, v *viper.Viper, root *cobra.Command) error {
 		if known[key] {
 			continue
 		}
-		return fault.Usage(fmt.Sprintf("did you mean %s?", nearest(key, known)), "%s: unknown setting %s", path, key)
+		hint := "settings are flags by their names, such as tls or port; regctl init --help lists most"
+		if near := nearest(key, known); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		return fault.Usage(hint, "%s: unknown setting %s", path, key)
 	}
 	return nil
 }
@@ -172,9 +179,14 @@ func collectFlags(cmd *cobra.Command, into map[string]bool) {
 	}
 }
 
+// nearest is the flag that was probably meant, "" where none is near enough: who
+// types --bogus must not be led to --yes.
 func nearest(key string, known map[string]bool) string {
-	best, distance := "", len(key)+100
-	for k := range known {
+	best, distance := "", max(2, len(key)/3)+1
+	for k, offered := range known {
+		if !offered {
+			continue
+		}
 		if d := levenshtein.ComputeDistance(key, k); d < distance || d == distance && k < best {
 			best, distance = k, d
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	embeddedregistry "github.com/regctl/regctl/embedded-registry"
 	"github.com/regctl/regctl/internal/distconfig"
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/spec"
@@ -122,6 +123,14 @@ func (s *specFlags) over(cmd *cobra.Command, base spec.Spec) (spec.Spec, error) 
 	s.proxy.over(given, base, &out)
 	s.cluster.over(given, &out)
 	s.swarm.over(given, &out)
+	if n := s.cluster.replicas; n == 0 && given("replicas") { // in regctl.yaml that is one
+		return out, fault.Usage("a number from 1 on", "replicas (--replicas): %d is no number of registries", n)
+	}
+	if s.storage.driver == spec.StorageGCS && given("storage") && out.Image == "" {
+		if err := embeddedregistry.NeedDriver(spec.StorageGCS); err != nil { // before what else it needs
+			return out, err
+		}
+	}
 	if err := s.storage.over(given, &out.Storage); err != nil {
 		return out, err
 	}
@@ -139,12 +148,28 @@ func (s *specFlags) setOver(out *spec.Spec) error {
 		if !strings.Contains(kv, "=") {
 			return fault.Usage("for example --set log.level=debug", "--set %s: want KEY=VALUE", kv)
 		}
+		if err := notOnCommandLine(kv); err != nil {
+			return err
+		}
 		if err := distconfig.Set(config, kv); err != nil {
 			return fmt.Errorf("--set %w", err)
 		}
 	}
 	out.Config = config
 	return nil
+}
+
+// notOnCommandLine refuses a secret where everybody on this machine can read it.
+func notOnCommandLine(kv string) error {
+	key, _, _ := strings.Cut(kv, "=")
+	if !distconfig.IsSecret(lastName(key)) {
+		return nil
+	}
+	hint := "write it under config: in regctl.yaml, where init --no-start has made one, and run regctl start"
+	if key == "http.secret" {
+		hint = "put it into a file for --http-secret-file"
+	}
+	return fault.Usage(hint, "--set %s: everybody on this machine can read a command line", key)
 }
 
 func cloneMap(m map[string]any) map[string]any {

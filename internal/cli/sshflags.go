@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -17,6 +19,7 @@ import (
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/secret"
 	"github.com/regctl/regctl/internal/statedir"
+	"github.com/regctl/regctl/internal/trust"
 )
 
 // sshFlags say which hosts, and how to log in to them. They are the same on every
@@ -74,7 +77,8 @@ func (s *sshFlags) registerLogin(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("ask-become-pass", "become-password-stdin")
 }
 
-// check refuses numbers that make no sense.
+// check refuses what would fail on every host alike: numbers that make no sense, files
+// that are not there, a way that cannot be read.
 func (s *sshFlags) check() error {
 	switch {
 	case s.parallel < 1:
@@ -85,6 +89,26 @@ func (s *sshFlags) check() error {
 		return fault.Usage("for example --connect-timeout 10s", "--connect-timeout cannot be %s", s.connectTimeout)
 	case s.timeout <= 0:
 		return fault.Usage("for example --timeout 5m", "--timeout cannot be %s", s.timeout)
+	case strings.HasPrefix(s.user, "-") || strings.ContainsFunc(s.user, unicode.IsSpace):
+		return fault.Usage("give the name of a user of the hosts", "--user cannot be %q", s.user)
+	}
+	if s.sshConfig != "" && s.sshConfig != "none" {
+		if _, err := os.Stat(s.sshConfig); err != nil {
+			return fault.Usage("name a file that is there, or none", "--ssh-config: %w", err)
+		}
+	}
+	for _, path := range s.identities {
+		if _, err := os.Stat(path); err != nil {
+			return fault.Usage("name a private key that you may read", "--identity: %w", err)
+		}
+	}
+	if s.jump == "" || s.jump == "none" {
+		return nil
+	}
+	for way := range strings.SplitSeq(s.jump, ",") {
+		if _, err := host.ParseTarget(strings.TrimSpace(way)); err != nil {
+			return fmt.Errorf("--jump: %w", err)
+		}
 	}
 	return nil
 }
@@ -208,6 +232,7 @@ type dialers struct {
 	flags   *sshFlags
 	given   func(flag string) bool
 	secrets secrets
+	stores  []string // those that --store names
 	dryRun  bool
 
 	mu  sync.Mutex
@@ -268,7 +293,9 @@ func (d *dialers) options(ctx context.Context, known map[string][]string) (host.
 	if text("port", &port); port != "" {
 		_, _ = fmt.Sscan(port, &s.port) // it was a flag's number once
 	}
+	own := ownStores(d.stores)
 	o := host.SSHOptions{
+		AsLogin: known[asLogin] != nil && (own || len(d.stores) == 0), OrLogin: own,
 		User: s.user, Port: s.port, Identities: s.identities, ConfigFile: s.sshConfig, KnownHosts: s.known,
 		AcceptNewHostKeys: s.acceptNew, KeepKnownHosts: d.dryRun, Jump: s.jump, ConnectTimeout: s.connectTimeout, Timeout: s.timeout,
 		Warn: func(text string) { d.a.ui.Warn("%s", text) },
@@ -282,7 +309,20 @@ func (d *dialers) options(ctx context.Context, known map[string][]string) (host.
 	if !d.secrets.become.Empty() {
 		o.BecomePassword = func() (secret.String, error) { return d.secrets.become, nil }
 	}
-	return o, fmt.Sprintf("%q %d %q %q %q %q", s.user, s.port, s.identities, s.sshConfig, s.known, s.jump)
+	return o, fmt.Sprintf("%q %d %q %q %q %q %t", s.user, s.port, s.identities, s.sshConfig, s.known, s.jump, o.AsLogin)
+}
+
+// asLogin is where a client's settings say that what it holds was placed by the user who
+// logs in, without root.
+const asLogin = "as-login"
+
+// ownStores reports whether the stores named can be had without root: those of rootless
+// Docker, and podman's beside it.
+func ownStores(names []string) bool {
+	others := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return name == string(trust.Rootless) || name == string(trust.Podman)
+	})
+	return len(others) == 0 && slices.Contains(names, string(trust.Rootless))
 }
 
 func (d *dialers) close() {

@@ -23,5 +23,6 @@ func newSweep(a *app) *cobra.Command {
 	f.StringVar(&o.User, "run-as", "", "UID:GID to go on as")
 	f.BoolVar(&o.Untagged, "untagged", false, "remove untagged manifests too")
 	f.BoolVar(&o.DryRun, "dry-run", false, "count, and remove nothing")
+	f.BoolVar(&o.List, "list", false, "tell the digests too")
 	return cmd
 }

@@ -146,9 +146,12 @@ func (a *app) runTrust(cmd *cobra.Command, t *trustFlags) error {
 	if err := trust.Validate(registry, wish.Stores, wish.Options); err != nil {
 		return err
 	}
+	if len(hosts) == 0 {
+		return a.nobody(ctx)
+	}
 	secrets, how, err := a.trustSecrets(cmd, t, &wish)
-	if err != nil || len(hosts) == 0 {
-		return firstError(err, a.nobody(ctx))
+	if err != nil {
+		return err
 	}
 	if wish.Options.Login != nil {
 		if err := trust.Validate(registry, wish.Stores, wish.Options); err != nil {

@@ -44,11 +44,11 @@ func (a *app) userAdd(ctx context.Context, name string, p *passwordFlags, plaint
 	if err != nil {
 		return err
 	}
-	var changed bool
+	var changed, closed bool
 	err = settled(func() (err error) {
 		changed, err = a.changeUsers(ctx, userCommand{command: "regctl user add", dryRun: p.dryRun, ends: name, change: func(r *scenario.Registry, f *htpasswd.File) (bool, error) {
 			on, err := r.HasUsers()
-			if err == nil && !on {
+			if closed = err == nil && !on; closed {
 				err = r.AskForPasswords(plaintext)
 			}
 			if err != nil {
@@ -71,6 +71,9 @@ func (a *app) userAdd(ctx context.Context, name string, p *passwordFlags, plaint
 	if !changed {
 		a.ui.Say("nothing to do: %s is a user already", name)
 		return a.ui.Result(userResult{1, name, false, ""}, func(io.Writer) {})
+	}
+	if closed {
+		a.ui.Say("the registry asks everybody for a password from now on, for pulls too")
 	}
 	a.ui.Say("%s may log in", name)
 	return a.showAccount(acc)

@@ -3,6 +3,7 @@ package clients
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
@@ -15,7 +16,7 @@ import (
 func Check(ctx context.Context, h host.Host, w Wish) (Report, error) {
 	failed := Report{Status: Failed}
 	w.Options.Restart = true // nothing is restarted: it is planned only
-	s, c, ledger, err := see(ctx, h, nil, guess(w.Registry, w.Stores, w.Options))
+	s, c, ledger, err := see(ctx, h, trust.Reads(), guess(w.Registry, w.Stores, w.Options))
 	if err != nil {
 		return failed, err
 	}
@@ -36,7 +37,7 @@ func Check(ctx context.Context, h host.Host, w Wish) (Report, error) {
 	}
 	err = prove(ctx, h, c, placed, w.Verify, &report)
 	if report.Status == Drifted {
-		return report, &DriftError{fault.Fail(mending(h.Name(), report.Stores), "not as regctl left it: %s", strayed(report.Stores))}
+		return report, &DriftError{fault.Fail(mending(h.Name(), report.Stores, w.Options), "not as regctl left it: %s", strayed(report.Stores))}
 	}
 	if err != nil && ctx.Err() == nil {
 		report.Status = Drifted
@@ -52,14 +53,21 @@ type DriftError struct{ error }
 func (e *DriftError) Unwrap() error { return e.error }
 
 // mending is the command that puts a host right.
-func mending(name string, all []Store) string {
-	text := "regctl trust-clients --hosts " + name
+func mending(name string, all []Store, opts trust.Options) string {
+	var stores, options string
 	for _, s := range all {
-		if s.Status == Drifted && slices.Contains(trust.Stores(), s.Store) {
-			text += " --store " + string(s.Store)
+		flag := " --store " + string(s.Store)
+		switch {
+		case s.Status != Drifted:
+		case s.Store == trust.MapHost:
+			options += " --map-host " + opts.MapHost
+		case s.Store == trust.Mirror && !strings.Contains(options, " --as-mirror"):
+			options += " --as-mirror"
+		case slices.Contains(trust.Stores(), s.Store) && !strings.Contains(stores, flag):
+			stores += flag
 		}
 	}
-	return text + " mends it"
+	return "regctl trust-clients --hosts " + name + stores + options + " mends it"
 }
 
 // strayed names the files that are not as they were left.
@@ -73,7 +81,9 @@ func strayed(all []Store) string {
 			if text != "" {
 				text += ", "
 			}
-			text += item.Target + map[host.Action]string{host.Create: " is missing", host.Change: " differs"}[item.Action]
+			text += item.Target + map[host.Action]string{
+				host.Create: " is missing", host.Change: " differs", host.Restart: " is due, since what runs is not as the file says",
+			}[item.Action]
 		}
 	}
 	return text

@@ -8,7 +8,9 @@ package clients
 
 import (
 	"slices"
+	"strings"
 
+	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/step"
 	"github.com/regctl/regctl/internal/trust"
 )
@@ -34,6 +36,8 @@ type Report struct {
 	Warnings   []string // that hold for this host
 	// Reached says that the host answered at all.
 	Reached bool
+	// AsLogin says that it was done by the user who logged in, without root.
+	AsLogin bool
 }
 
 // Store is one store on one host.
@@ -54,9 +58,23 @@ type Store struct {
 func (s Store) Diff() string {
 	var text string
 	for _, item := range s.Items {
-		text += string(item.Action) + " " + item.Target + "\n" + item.Diff
+		text += doing(item) + "\n" + item.Diff
 	}
 	return text
+}
+
+// doing says what an item is about: "change /etc/hosts", "reload dockerd".
+func doing(item step.Item) string {
+	if strings.HasPrefix(item.Target, "/") || item.Action != host.Restart {
+		return string(item.Action) + " " + item.Target
+	}
+	if service, ok := strings.CutPrefix(item.Target, "restart-service "); ok {
+		return "restart " + service
+	}
+	if what, ok := strings.CutPrefix(item.Target, "reload-"); ok {
+		return "reload " + what
+	}
+	return "run " + item.Target
 }
 
 // stores names the stores of placements, each path once.

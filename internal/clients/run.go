@@ -11,6 +11,7 @@ import (
 	"github.com/regctl/regctl/internal/fleet"
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/statedir"
+	"github.com/regctl/regctl/internal/trust"
 )
 
 // Run is one command over a fleet.
@@ -120,7 +121,8 @@ func (r Run) record(name string, known statedir.Client, report Report, failure e
 }
 
 // Holds adds the stores of a report to those that a client's record has, and takes out
-// those that are gone.
+// those that are gone: a store with all its files, of which the report names one; of the
+// system's anchors one may go alone.
 func Holds(c *statedir.Client, report Report) {
 	for _, s := range report.Stores {
 		if s.Path == "" {
@@ -128,9 +130,10 @@ func Holds(c *statedir.Client, report Report) {
 		}
 		i := slices.IndexFunc(c.Stores, func(o statedir.ClientStore) bool { return o.Store == string(s.Store) && o.Path == s.Path })
 		switch {
-		case s.Gone && i >= 0:
-			c.Stores = slices.Delete(c.Stores, i, i+1)
 		case s.Gone:
+			c.Stores = slices.DeleteFunc(c.Stores, func(o statedir.ClientStore) bool {
+				return o.Store == string(s.Store) && (s.Store != trust.OS || o.Path == s.Path)
+			})
 		case i < 0:
 			c.Stores = append(c.Stores, statedir.ClientStore{Store: string(s.Store), Path: s.Path, Pending: s.Pending, Since: c.LastTried})
 		case s.Status != Unchanged:

@@ -34,12 +34,12 @@ func (s *sight) Look(ctx context.Context, refs []host.Ref) (host.Facts, error) {
 	return seen, nil
 }
 
-// see looks at a host: what it is, as far as the stores need it, what regctl has placed
+// see looks at a host: what it is (of refs, which ReadsFor lists), what regctl has placed
 // there, and what guessed steps will read, so that a host that is as expected is looked
 // at once.
-func see(ctx context.Context, h host.Host, stores []trust.Store, guessed []host.Ref) (*sight, trust.Client, []host.Entry, error) {
+func see(ctx context.Context, h host.Host, refs, guessed []host.Ref) (*sight, trust.Client, []host.Entry, error) {
 	s := &sight{h, host.Facts{}}
-	seen, err := s.Look(ctx, slices.Concat(trust.ReadsFor(stores), []host.Ref{host.LedgerRef()}, guessed))
+	seen, err := s.Look(ctx, slices.Concat(refs, []host.Ref{host.LedgerRef()}, guessed))
 	if err != nil {
 		return nil, trust.Client{}, nil, err
 	}

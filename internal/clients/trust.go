@@ -24,13 +24,16 @@ type Wish struct {
 	Verify *verify.Target
 }
 
+// proven reports whether a client's own runtimes are to prove it.
+func (w Wish) proven() bool { return w.Verify != nil && w.Verify.Mode != verify.None }
+
 // Trust has a host trust the registry. An error means that it does not: nothing was
 // changed, unless the error says otherwise. A host that could not be verified is left
 // as it was made, with the report saying so beside the error.
 func Trust(ctx context.Context, h host.Host, w Wish) (Report, error) {
 	failed := Report{Status: Failed}
-	guessed := guess(w.Registry, w.Stores, w.Options)
-	s, c, ledger, err := see(ctx, h, w.Stores, guessed)
+	refs, guessed := trust.ReadsFor(w.Stores, w.Options, w.proven()), guess(w.Registry, w.Stores, w.Options)
+	s, c, ledger, err := see(ctx, h, refs, guessed)
 	if err != nil {
 		return failed, err
 	}
@@ -43,7 +46,7 @@ func Trust(ctx context.Context, h host.Host, w Wish) (Report, error) {
 		return failed, err
 	}
 	if len(gone) > 0 && !w.DryRun { // the files are others now
-		if s, c, ledger, err = see(ctx, h, w.Stores, guessed); err != nil {
+		if s, c, ledger, err = see(ctx, h, refs, guessed); err != nil {
 			return failed, err
 		}
 	}
@@ -55,7 +58,7 @@ func Trust(ctx context.Context, h host.Host, w Wish) (Report, error) {
 	if err != nil {
 		return failed, err
 	}
-	report := Report{Reached: true, Stores: append(gone, stores(plans, Changed)...)}
+	report := Report{Reached: true, AsLogin: !w.DryRun && c.UID != 0, Stores: append(gone, stores(plans, Changed)...)}
 	report.Status = whole(report.Stores)
 	for _, p := range placed {
 		report.Warnings = appendNew(report.Warnings, p.Warnings...)
@@ -152,7 +155,7 @@ func prove(ctx context.Context, h host.Host, c trust.Client, placed []trust.Plac
 			by = appendNew(by, o.By)
 		}
 		for i := range report.Stores {
-			if report.Stores[i].Store == o.Store {
+			if report.Stores[i].Store == o.Store && report.Stores[i].Path == o.Path {
 				if o.Verified {
 					report.Stores[i].VerifiedBy = o.By
 				}

@@ -2,6 +2,8 @@ package clients
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/regctl/regctl/internal/host"
 	"github.com/regctl/regctl/internal/trust"
@@ -11,7 +13,7 @@ import (
 // addresses, by the host's own ledger. A host without anything of ours is unchanged.
 func Untrust(ctx context.Context, h host.Host, addresses []string, opts trust.Options, dryRun bool) (Report, error) {
 	failed := Report{Status: Failed}
-	s, c, ledger, err := see(ctx, h, nil, nil)
+	s, c, ledger, err := see(ctx, h, trust.Reads(), nil)
 	if err != nil {
 		return failed, err
 	}
@@ -39,7 +41,8 @@ func Untrust(ctx context.Context, h host.Host, addresses []string, opts trust.Op
 		return failed, err
 	}
 	for _, r := range receipts {
-		if r.Note != "" {
+		inner := func(o host.Receipt) bool { return o.Note == r.Note && strings.HasPrefix(o.Path, r.Path+"/") }
+		if r.Note != "" && !slices.ContainsFunc(receipts, inner) { // what holds a folder that stays is no news
 			report.Warnings = appendNew(report.Warnings, r.Path+": "+r.Note)
 		}
 	}

@@ -59,7 +59,7 @@ func Import(data []byte) (spec.Spec, []Moved, error) {
 	}
 	delete(i.config, "version")
 	s := spec.Spec{Version: 1, Auth: spec.Auth{Mode: spec.AuthNone}}
-	steps := []func(*spec.Spec) error{i.address, i.tls, i.auth, i.http2, i.hosts, i.storage, i.logLevel}
+	steps := []func(*spec.Spec) error{i.address, i.tls, i.auth, i.http2, i.hosts, i.storage, i.logLevel, i.debug}
 	for _, step := range steps {
 		if err := step(&s); err != nil {
 			return spec.Spec{}, nil, err

@@ -73,6 +73,14 @@ func (i *importer) http2(s *spec.Spec) error {
 	return nil
 }
 
+// debug leaves out what the registry inside regctl would refuse to start with.
+func (i *importer) debug(*spec.Spec) error {
+	if d, line := i.take("http.debug"); d != nil {
+		i.note(line, "http.debug", "", "the registry inside regctl serves no debug port")
+	}
+	return nil
+}
+
 // hosts copies http.host's name; the key itself stays, for it decides what
 // URLs the registry answers with.
 func (i *importer) hosts(s *spec.Spec) error {

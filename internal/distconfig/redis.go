@@ -10,9 +10,12 @@ const RedisCA = "redis-ca.crt"
 
 // cacheOf is where sizes and digests of blobs are remembered. Replicas that each
 // remembered for themselves would offer what another has deleted: without a Redis they
-// ask the storage.
+// ask the storage. So does a mirror: a layer that expires in one repository goes from
+// all, and distribution forgets it for that one alone.
 func cacheOf(s spec.Spec) string {
 	switch {
+	case s.IsMirror():
+		return ""
 	case s.Redis.URL != "":
 		return "redis"
 	case s.Count() > 1:

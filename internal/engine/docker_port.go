@@ -64,7 +64,7 @@ func portTaken(p Port, holder string) error {
 	if holder == "" {
 		holder = "another program"
 	}
-	return fault.Fail("stop it, or choose another --port", "port %d is held by %s", p.Host, holder)
+	return fault.Fail(FreeThePort, "port %d is held by %s", p.Host, holder)
 }
 
 func (p Port) clashes(other container.Port) bool {

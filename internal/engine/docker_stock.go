@@ -22,7 +22,12 @@ type Stock struct {
 	Entrypoint []string // nil: the image's own does
 	Args       []string // the image's own, with the configuration replaced
 	Env        []string
+	User       string // who runs in it; "" is root
 }
+
+// StockEnv is what a stock image's environment lacks: version 3 would look for a
+// collector of traces, and complain for ever.
+func StockEnv() []string { return []string{"OTEL_TRACES_EXPORTER=none"} }
 
 // InspectStock finds out which registry an image that is in the engine holds, and
 // how it is told to use the configuration at the path config.
@@ -32,13 +37,12 @@ func (d *Docker) InspectStock(ctx context.Context, ref, config string) (Stock, e
 		return Stock{}, err
 	}
 	notOne := func(why string) error {
-		return fault.Usage("--image takes a distribution registry, such as registry:3", "image %s %s", ref, why)
+		return fault.Usage("give a distribution registry, such as registry:3", "image %s %s", ref, why)
 	}
 	if seen.Config == nil {
 		return Stock{}, notOne("has no configuration")
 	}
-	// Version 3 would look for a collector of traces, and complain for ever.
-	s := Stock{Env: []string{"OTEL_TRACES_EXPORTER=none"}}
+	s := Stock{Env: StockEnv(), User: seen.Config.User}
 	if i := slices.IndexFunc(seen.Config.Cmd, isConfig); i >= 0 {
 		s.Config = seen.Config.Cmd[i]
 		s.Args = replaced(seen.Config.Cmd, i, config)

@@ -9,13 +9,12 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/pkg/stdcopy"
 
-	embeddedregistry "github.com/regctl/regctl/embedded-registry"
 	"github.com/regctl/regctl/internal/image"
 )
 
 // Sweep runs `regctl sweep` in a container of ours that runs, for a volume that only it
 // reaches: as its user. The engine closes what the process reads when we are killed.
-func (d *Docker) Sweep(ctx context.Context, name string, o SweepOptions) (found embeddedregistry.Collected, err error) {
+func (d *Docker) Sweep(ctx context.Context, name string, o SweepOptions) (found Swept, err error) {
 	made, err := d.api.ContainerExecCreate(ctx, name, container.ExecOptions{
 		Cmd: append([]string{image.Entrypoint}, o.Args()...), AttachStdin: true, AttachStdout: true, AttachStderr: true,
 	})

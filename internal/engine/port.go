@@ -5,6 +5,9 @@ import (
 	"strconv"
 )
 
+// FreeThePort is the hint for a port that something else holds.
+const FreeThePort = "stop that, or choose another port: --port of init, port in regctl.yaml"
+
 // PortHolder says who listens on the TCP address addr ("host:port" or ":port"),
 // for a message to people: "pid 123 (nginx)", "a process of user 33" where the
 // process itself cannot be seen, or "" where nobody does or nobody can tell (it

@@ -109,11 +109,15 @@ func (h Processes) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 }
 
 // startFault makes an error of what a process wrote before it ended: its error
-// and hint lines as regctl prints them, or its last line.
+// and hint lines as regctl prints them, why it panicked, or its last line.
 func startFault(words string, exit error) error {
 	var last, hint string
 	for line := range strings.Lines(strings.TrimSpace(words)) {
 		line = strings.TrimSpace(line)
+		if text, ok := strings.CutPrefix(line, "panic: "); ok { // distribution's way; a trace follows
+			last = text
+			break
+		}
 		if text, ok := strings.CutPrefix(line, "hint: "); ok {
 			hint = text
 		} else if line != "" {

@@ -18,6 +18,7 @@ type ensure struct {
 	about  string // what is made, for people
 	// restartIf restarts a thing that is as wanted when one of these changed.
 	restartIf []host.Ref
+	again     bool // restarts it whatever has changed
 }
 
 func (e ensure) Name() string { return e.target }
@@ -39,6 +40,9 @@ func (e ensure) Plan(seen host.Facts) (step.Change, error) {
 	case now.Hash() != e.want.Hash():
 		op.Action = host.Change
 		item.Action, item.Diff = e.difference(now)
+	case e.again:
+		op.Action, item.Action = host.Restart, host.Restart
+		item.Diff = "(it may run what was there before)"
 	case len(e.restartIf) > 0:
 		op.Action, item.Action = host.Restart, host.Restart
 		op.OnlyIf, item.OnlyIf = e.restartIf, e.restartIf

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"go.yaml.in/yaml/v3"
@@ -142,7 +143,7 @@ func (b bindings) listen() (net.Listener, error) {
 		return listener, nil
 	}
 	if holder := PortHolder(b.HTTP.Addr); holder != "" {
-		return nil, fault.Fail("stop it, or choose another --port", "port %s is held by %s", b.HTTP.Addr, holder)
+		return nil, fault.Fail(FreeThePort, "port %s is held by %s", strings.TrimPrefix(b.HTTP.Addr, ":"), holder)
 	}
 	return nil, fmt.Errorf("http.addr: %w", err)
 }

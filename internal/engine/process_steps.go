@@ -25,6 +25,8 @@ type ProcessOptions struct {
 	Socket string
 	// RestartIf are the files that the process reads only when it starts.
 	RestartIf []host.Ref
+	// Again restarts it in any case: it may still run the program before this one.
+	Again bool
 	// CronLines are further lines for the file in /etc/cron.d, where there is one.
 	CronLines []string
 	Supervision
@@ -100,7 +102,7 @@ func ProcessSteps(o ProcessOptions) ([]step.Step, error) {
 	return append(list, ensure{
 		ref: o.Ref(), want: want, target: o.target(),
 		about:     strings.Join(append([]string{o.Exe()}, o.process().Args...), " "),
-		restartIf: append([]host.Ref{copied}, o.RestartIf...),
+		restartIf: append([]host.Ref{copied}, o.RestartIf...), again: o.Again,
 	}), nil
 }
 

@@ -204,7 +204,7 @@ func (h Ready) dead(ctx context.Context, name string) error {
 	s, err := h.Docker.Inspect(ctx, h.Dir, name)
 	if err == nil && s.State != "running" {
 		var words bytes.Buffer
-		_ = h.Docker.Logs(ctx, name, LogOptions{Tail: "20"}, &words, &words)
+		_ = h.Docker.Logs(ctx, name, LogOptions{Tail: "100"}, &words, &words)
 		return startFault(words.String(), fmt.Errorf("its container is %s, %s", s.State, s.Detail))
 	}
 	return nil // where the engine does not tell, time will

@@ -27,6 +27,8 @@ type RenewalOptions struct {
 	CronFile bool
 	// Writes are folders below /etc that a renewal writes: those of a proxy.
 	Writes []string
+	// Again is as in ProcessOptions, of the loop.
+	Again bool
 	Supervision
 }
 
@@ -135,7 +137,7 @@ func (o RenewalOptions) step(copied host.Ref) (step.Step, error) {
 	}
 	return ensure{
 		ref: o.Ref(), want: o.process().Fact(), target: "renewal loop " + o.Name,
-		about: "(renews the certificate when it is due)", restartIf: []host.Ref{copied},
+		about: "(renews the certificate when it is due)", restartIf: []host.Ref{copied}, again: o.Again,
 	}, nil
 }
 

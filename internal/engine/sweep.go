@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	embeddedregistry "github.com/regctl/regctl/embedded-registry"
@@ -25,6 +27,16 @@ type SweepOptions struct {
 	User     string // "UID:GID" to go on as; "" stays who we are
 	Untagged bool
 	DryRun   bool
+	List     bool // the digests too
+}
+
+// Swept is what that process answers.
+type Swept struct {
+	embeddedregistry.Collected
+
+	// Digests are those of blobs that went, or would go, and of links to them; with List
+	// alone.
+	Digests []string `json:"digests,omitempty"`
 }
 
 // Args are o as a command line.
@@ -41,10 +53,13 @@ func (o SweepOptions) Args() []string {
 	if o.DryRun {
 		args = append(args, "--dry-run")
 	}
+	if o.List {
+		args = append(args, "--list")
+	}
 	return args
 }
 
-// RunSweep is that process. It writes an embeddedregistry.Collected as JSON to out,
+// RunSweep is that process. It writes a Swept as JSON to out,
 // and stops early when alive, on which nothing is ever sent, ends: whoever asked for
 // it has died.
 func RunSweep(ctx context.Context, o SweepOptions, alive io.Reader, out io.Writer) error {
@@ -58,14 +73,19 @@ func RunSweep(ctx context.Context, o SweepOptions, alive io.Reader, out io.Write
 	if err != nil {
 		return err
 	}
-	found, err := embeddedregistry.Collect(ctx, embeddedregistry.CollectOptions{
+	options := embeddedregistry.CollectOptions{
 		ConfigPath: confined.Rewrite(o.Config), Rewrite: confined.Rewrite, Data: confined.Rewrite(o.Data),
 		Untagged: o.Untagged, DryRun: o.DryRun,
-	})
+	}
+	digests := map[string]bool{}
+	if o.List {
+		options.Gone = func(digest string) { digests[digest] = true }
+	}
+	found, err := embeddedregistry.Collect(ctx, options)
 	if err != nil {
 		return errors.Join(err, context.Cause(ctx))
 	}
-	return json.NewEncoder(out).Encode(found)
+	return json.NewEncoder(out).Encode(Swept{found, slices.Sorted(maps.Keys(digests))})
 }
 
 func (o SweepOptions) confine() (*confine.Confined, error) {
@@ -84,7 +104,7 @@ func (o SweepOptions) confine() (*confine.Confined, error) {
 
 // Sweep runs `regctl sweep` on this machine. Should we be killed, it reads the end of
 // its input at once, and removes nothing after what it is just removing.
-func Sweep(ctx context.Context, o SweepOptions) (found embeddedregistry.Collected, err error) {
+func Sweep(ctx context.Context, o SweepOptions) (found Swept, err error) {
 	exe, err := image.Executable()
 	if err != nil {
 		return found, err

@@ -34,7 +34,7 @@ func (e Endpoint) Writes(ctx context.Context, nonce string) (w embeddedregistry.
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return w, fault.Fail("regctl apply, and regctl restart where that changes nothing, has it run this regctl",
+		return w, fault.Fail("regctl upgrade has it run this regctl",
 			"the registry does not tell whether somebody writes to it: %s answers %s", at, resp.Status)
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&w); err != nil {

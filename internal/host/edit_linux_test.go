@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -194,6 +195,52 @@ func TestEditsThatCannotBe(t *testing.T) {
 		t.Error(err)
 	}
 	gone(t, filepath.Join(full, "undo"))
+}
+
+func TestEditsThroughSymlinks(t *testing.T) {
+	h, undo := undoable(t)
+	root := t.TempDir()
+	at := func(name string) string { return filepath.Join(root, name) }
+	for name, to := range map[string]string{"loop": "loop", "nowhere": "missing/f", "chain": "between", "between": at("f"), "new": "later"} {
+		must(t, os.Symlink(to, at(name)))
+	}
+	put(t, at("f"), "theirs", 0o640)
+	before := steptest.Tree(t, root)
+	for _, name := range []string{"loop", "nowhere"} {
+		ref := edited{at(name), "one"}.ref()
+		want := host.Fact{Exists: true, Data: []byte("ours"), Mode: 0o644}
+		receipts, err := h.Do(t.Context(), []host.Op{{Ref: ref, Action: host.Create, Part: "one", Before: host.AnyBefore, Want: want}})
+		var foreign *host.ForeignError
+		if !errors.As(err, &foreign) || foreign.What != "a symlink that leads nowhere" || len(receipts) > 0 {
+			t.Errorf("%s: %v, %d receipts", name, err, len(receipts))
+		}
+	}
+	carryOut(t, h, edited{at("chain"), "one"}, edited{at("new"), "one"})
+	if got := content(t, at("f")); got != "theirs+one" || content(t, at("later")) == "" {
+		t.Errorf("%q", got)
+	}
+	carryOut(t, h, left{edited{at("chain"), "one"}}, left{edited{at("new"), "one"}})
+	if after := steptest.Tree(t, root); after != before {
+		t.Errorf("not as before:\n%s\nwas\n%s", after, before)
+	}
+	gone(t, undo)
+}
+
+// TestEditOfALargeFile is an /etc/hosts that blocks all that advertises.
+func TestEditOfALargeFile(t *testing.T) {
+	h, _ := undoable(t)
+	path := filepath.Join(t.TempDir(), "hosts")
+	text := strings.Repeat("0.0.0.0 ads.example\n", 50_000)
+	put(t, path, text, 0o644)
+	start := time.Now()
+	carryOut(t, h, edited{path, "one"}) // which plans twice
+	carryOut(t, h, left{edited{path, "one"}})
+	if got := content(t, path); got != text {
+		t.Errorf("%d bytes, want %d", len(got), len(text))
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("it took %s", took)
+	}
 }
 
 func TestLocalHasEditsAndActionsToo(t *testing.T) {

@@ -53,15 +53,8 @@ func Failed(verb, path string, err error) error {
 	} else if errors.As(err, &lerr) {
 		err = lerr.Err
 	}
-	hint := ""
-	switch {
-	case errors.Is(err, syscall.ENOSPC), strings.Contains(err.Error(), "quota exceeded"):
-		hint = "make room on that file system and run the same command again"
-	case errors.Is(err, syscall.EROFS):
-		hint = "that file system is mounted read-only: remount it, or choose another place with --dir"
-	case errors.Is(err, fs.ErrPermission):
-		hint = "run the command as a user who may do that"
-	case errors.Is(err, fs.ErrNotExist):
+	hint := Mends(err)
+	if hint == "" && errors.Is(err, fs.ErrNotExist) {
 		hint = "the folder it belongs in is missing: run the same command again"
 	}
 	if hint == "" {
@@ -70,11 +63,27 @@ func Failed(verb, path string, err error) error {
 	return fault.Fail(hint, "%s %s: %w", verb, path, err)
 }
 
+// Mends is the hint for what a file system answered that is full, read-only or
+// another user's, and "" for anything else.
+func Mends(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), strings.Contains(err.Error(), "quota exceeded"):
+		return "make room on that file system and run the same command again"
+	case errors.Is(err, syscall.EROFS):
+		return "that file system is mounted read-only: remount it, or choose another place with --dir"
+	case errors.Is(err, fs.ErrPermission):
+		return "run the command as a user who may do that"
+	}
+	return ""
+}
+
 // failedThere is Failed on a machine that is logged in to.
 func failedThere(verb, path string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EROFS):
 		return fault.Fail("that file system is mounted read-only there: remount it, and run the same command again", "%s %s: %w", verb, path, err)
+	case errors.Is(err, syscall.EPERM): // root is told this too
+		return fault.Fail("see with lsattr whether it is immutable (chattr -i ends that); if not, log in as root or as a user with sudo", "%s %s: %w", verb, path, err)
 	case errors.Is(err, fs.ErrPermission):
 		return fault.Fail("log in as root, or as a user with sudo", "%s %s: %w", verb, path, err)
 	}

@@ -53,10 +53,11 @@ exec unshare -m strace -f -qq -e trace=clone,clone3,fork,vfork -e signal=none -o
 	for _, name := range []string{"1", "2", "3"} {
 		paths = append(paths, host.Ref{Kind: host.Source, Path: at(name)})
 	}
-	run("to begin with", 2, look(host.Ref{Kind: host.Source, Path: at("1")}))
-	run("a machine without Docker", 1, look(host.MachineRef()))
+	run("to begin with", 1, look(host.Ref{Kind: host.Source, Path: at("1")}))
+	run("who it is", 0, look(host.WhoamiRef()))
+	run("a machine without Docker", 1, look(host.MachineRef())) // which reads the rest of the script
 	run("eight paths that are not there", 0, look(paths...))
 	run("a CA in three folders", 4, func(h *host.Shell) { carryOut(t, h, a, b, c, ca) })
 	run("the same again", 2, look(paths...))
-	run("its end", 20, func(h *host.Shell) { carryOut(t, h, away{ca}, away{c}, away{b}, away{a}) })
+	run("its end", 21, func(h *host.Shell) { carryOut(t, h, away{ca}, away{c}, away{b}, away{a}) })
 }

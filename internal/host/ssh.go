@@ -39,6 +39,9 @@ type SSHOptions struct {
 	// AsLogin stays the user who logged in. Otherwise everything is done as root, by
 	// sudo where need be.
 	AsLogin bool
+	// OrLogin stays that user where there is no sudo, or one that asks for a password
+	// and BecomePassword is nil.
+	OrLogin bool
 
 	// ConnectTimeout covers connecting and the whole handshake, of each host on the
 	// way; 0 is 10 s. Timeout ends a host's connection whatever it is doing; 0 is never.

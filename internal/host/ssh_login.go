@@ -38,6 +38,9 @@ func (d *Dialer) login(ctx context.Context, e endpoint, path []string) (*ssh.Cli
 	client, err := d.handshake(ctx, e, conn)
 	if err != nil {
 		_ = conn.Close() // it is given up
+		if said := story(conn); said != "" {
+			err = fault.Fail(fault.Hint(err), "%w; its ProxyCommand said: %s", err, said)
+		}
 		return nil, err
 	}
 	return client, nil
@@ -128,6 +131,8 @@ func refused(e endpoint, err error) error {
 	name := e.given.Given
 	text := strings.TrimPrefix(err.Error(), "ssh: handshake failed: ")
 	switch {
+	case fault.Hint(err) != "": // our own: of a key that is locked
+		return fault.Fail(fault.Hint(err), "%s: %s", name, text)
 	// The number is that of a plain refusal, which x/crypto does not expect of a host
 	// that offers questions and has none.
 	case strings.Contains(text, "unable to authenticate"), strings.Contains(text, "unexpected message type 51"):

@@ -33,21 +33,22 @@ func TestWaysToLogIn(t *testing.T) {
 		name string
 		set  func(*host.SSHOptions)
 		want string
+		hint string
 		asks [2]int32 // passphrases, passwords
 	}{
-		{"a key", func(*host.SSHOptions) {}, "", [2]int32{}},
-		{"a locked key, three hosts", func(o *host.SSHOptions) { o.Identities = []string{locked} }, "", [2]int32{1, 0}},
+		{"a key", func(*host.SSHOptions) {}, "", "", [2]int32{}},
+		{"a locked key, three hosts", func(o *host.SSHOptions) { o.Identities = []string{locked} }, "", "", [2]int32{1, 0}},
 		{"a locked key, wrong passphrase", func(o *host.SSHOptions) {
 			o.Identities = []string{locked}
 			o.Passphrase = func(string) (secret.String, error) { passphrases.Add(1); return secret.New("wrong"), nil }
-		}, "that is not its passphrase", [2]int32{1, 0}},
-		{"a locked key and nobody to ask", func(o *host.SSHOptions) { o.Identities, o.Passphrase = []string{locked}, nil }, "has a passphrase", [2]int32{}},
+		}, "that is not its passphrase", "the right one", [2]int32{1, 0}},
+		{"a locked key and nobody to ask", func(o *host.SSHOptions) { o.Identities, o.Passphrase = []string{locked}, nil }, "has a passphrase", "ssh-agent", [2]int32{}},
 		{"a password, three hosts", func(o *host.SSHOptions) {
 			o.Identities, o.Password = nil, answer(&passwords, password)
-		}, "", [2]int32{0, 1}},
-		{"a wrong password", func(o *host.SSHOptions) { o.Identities, o.Password = nil, answer(&passwords, "wrong") }, "login as root was refused", [2]int32{0, 1}},
-		{"nothing", func(o *host.SSHOptions) { o.Identities = nil }, "login as root was refused", [2]int32{}},
-		{"a key that is not there", func(o *host.SSHOptions) { o.Identities = []string{locked + "none"} }, "no such file", [2]int32{}},
+		}, "", "", [2]int32{0, 1}},
+		{"a wrong password", func(o *host.SSHOptions) { o.Identities, o.Password = nil, answer(&passwords, "wrong") }, "login as root was refused", "--identity", [2]int32{0, 1}},
+		{"nothing", func(o *host.SSHOptions) { o.Identities = nil }, "login as root was refused", "--identity", [2]int32{}},
+		{"a key that is not there", func(o *host.SSHOptions) { o.Identities = []string{locked + "none"} }, "no such file", "--identity", [2]int32{}},
 	}
 	for _, tt := range tests {
 		passphrases.Store(0)
@@ -64,7 +65,7 @@ func TestWaysToLogIn(t *testing.T) {
 				if err == nil {
 					defer h.Close()
 				}
-				if (tt.want == "") != (err == nil) || err != nil && (!strings.Contains(err.Error(), tt.want) || fault.Hint(err) == "") {
+				if (tt.want == "") != (err == nil) || err != nil && (!strings.Contains(err.Error(), tt.want) || !strings.Contains(fault.Hint(err), tt.hint)) {
 					t.Errorf("%s: %v, hint %q; want %q", tt.name, err, fault.Hint(err), tt.want)
 				}
 			})

@@ -129,17 +129,34 @@ func (s *SSH) begin(channel ssh.Channel, p *pipe, prompt *prompts, ahead []byte)
 	if !no {
 		return nil
 	}
-	if err := s.askSudo(channel, a, prompt, why); err != nil {
+	if s.dialer.opts.OrLogin && s.dialer.become.ask == nil {
+		err = s.stay(channel, a)
+	} else {
+		err = s.askSudo(channel, a, prompt, why)
+	}
+	if err != nil {
 		return err
 	}
 	_, err = channel.Write(ahead)
 	return err
 }
 
+// stay has the script go on as the user who logged in.
+func (s *SSH) stay(channel ssh.Channel, a *answers) error {
+	if _, err := channel.Write([]byte("stay\n")); err != nil {
+		return err
+	}
+	line, _, err := a.next()
+	if err == nil && line != "ready" {
+		err = fmt.Errorf("unexpected answer %q", line)
+	}
+	return err
+}
+
 // askSudo sends the password, once and not before sudo has asked for it.
 func (s *SSH) askSudo(channel ssh.Channel, a *answers, prompt *prompts, why string) error {
 	if strings.Contains(why, "not found") {
-		return fault.Fail("log in as root, or install sudo there", "%s: %s is not root, and there is no sudo", s.name, s.user)
+		return fault.Fail("log in as root, install sudo there, or use --store docker-rootless where the Docker is that user's own", "%s: %s is not root, and there is no sudo", s.name, s.user)
 	}
 	if err := noTerminal(s.name, why); err != nil {
 		return err

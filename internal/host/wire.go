@@ -69,7 +69,7 @@ func word(yes bool, is, isNot string) string {
 }
 
 func (r *request) look(ref Ref) {
-	r.more = r.more || ref.Kind == Credential
+	r.more = r.more || ref.Kind == Credential || ref == MachineRef() || ref == DockerInfoRef()
 	fmt.Fprintf(r, "look %s\n", ref.Kind)
 	r.value(ref.Path)
 }
@@ -77,7 +77,7 @@ func (r *request) look(ref Ref) {
 // op sends one op; known is the hash of the thing as we have it, onlyIf and same are
 // the numbers of ops before it, and follows the actions that its change calls for.
 func (r *request) op(i int, op Op, known string, onlyIf, same []int, follows []string) {
-	r.more = r.more || op.Kind == Edit || op.Kind == Credential || op.Kind == Act
+	r.more = r.more || op.Action == Remove || op.Kind != File && op.Kind != Dir
 	sum := sha256.Sum256(op.Want.Data)
 	want := op.Want.Hash()
 	if op.Kind == Credential {

@@ -36,6 +36,8 @@ type Context struct {
 	// and Env are how it is told to use /serve/config.yml; a nil one is left as it is.
 	Base                     string
 	Entrypoint, Command, Env []string
+	// BaseUser is who runs in Base and must read Serve; "" is root.
+	BaseUser string
 	// Serve is what is in /serve: config.yml and what it names.
 	Serve []ContextFile
 }
@@ -189,6 +191,10 @@ func SaveContext(dir string, files []ContextFile) (changed bool, err error) {
 
 // ourContext refuses a folder that holds something else.
 func ourContext(dir string) error {
+	const hint = "give an empty folder, or one that is not there yet"
+	if about, err := os.Stat(dir); err == nil && !about.IsDir() {
+		return fault.Usage(hint, "%s is no folder", dir)
+	}
 	all, err := os.ReadDir(dir)
 	if os.IsNotExist(err) || err == nil && len(all) == 0 {
 		return nil
@@ -198,7 +204,7 @@ func ourContext(dir string) error {
 	}
 	data, err := os.ReadFile(path.Join(dir, "Dockerfile"))
 	if err != nil || !strings.HasPrefix(string(data), madeBy) {
-		return fault.Usage("give an empty folder, or one that is not there yet", "%s holds something that regctl did not make", dir)
+		return fault.Usage(hint, "%s holds something that regctl did not make", dir)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ func behindApache(s spec.Spec, p Place) []step.Step {
 		challengeFolder(s, p),
 		asksFirst(s, p),
 		siteSteps(s, p),
+		p.Last,
 		asksNoMore(s, p),
 		answersThrough(s, p),
 	)

@@ -28,7 +28,9 @@ var ErrChanged = errors.New("changed while we waited")
 // command, waiting up to timeout for another. What a killed command left half
 // done is finished first.
 func (r *Registry) Lock(ctx context.Context, timeout time.Duration, command string) error {
+	told := r.tellWait()
 	lock, err := statedir.Claim(ctx, r.Dir, r.Spec.Name, timeout, command)
+	told()
 	if err != nil {
 		return err
 	}
@@ -37,6 +39,22 @@ func (r *Registry) Lock(ctx context.Context, timeout time.Duration, command stri
 		return errors.Join(err, r.Unlock())
 	}
 	return nil
+}
+
+// waitUntold is how long a lock is waited for in silence.
+const waitUntold = time.Second
+
+// tellWait has it told for what a command waits that has to wait for the lock, until
+// the function that it returns is called.
+func (r *Registry) tellWait() (stop func() bool) {
+	if r.Waiting == nil {
+		return func() bool { return false }
+	}
+	return time.AfterFunc(waitUntold, func() {
+		if holder := statedir.HeldBy(r.Dir); holder != "" {
+			r.Waiting(holder)
+		}
+	}).Stop
 }
 
 // Unlock lets the next command go on.
@@ -58,6 +76,10 @@ func (r *Registry) refresh(ctx context.Context) error {
 		if _, err := statedir.Recover(ctx, r.Dir, r.site.host); err != nil {
 			return err
 		}
+		if now, err = readFile(r.Dir.Spec()); err != nil {
+			return err
+		}
+		r.overtaken = !bytes.Equal(now, r.file) && !bytes.Equal(now, r.write)
 	}
 	r.state, err = statedir.LoadState(r.Dir)
 	return err
@@ -85,6 +107,9 @@ func (r *Registry) Apply(ctx context.Context, planned step.Planned, retain bool)
 	r.state.TLS, r.state.PublicCA, r.state.Address = r.forState()
 	r.state.UID, r.state.GID = r.site.place.UID, r.site.place.GID
 	r.state.Image, r.state.Engine = r.site.image, r.site.engine
+	if r.site.own && r.state.SchemaVersion != 1 { // which has no room for it
+		r.state.Program = r.Version
+	}
 	if err := r.carryOut(ctx, planned, before, retain); err != nil || waits(planned) {
 		return err
 	}
@@ -200,7 +225,11 @@ func (r *Registry) watch() {
 			r.Progress(r.updating(op))
 			return
 		}
-		r.Progress(fmt.Sprintf("%s %s", progressVerb[op.Action], r.site.describe(op)))
+		what := r.site.describe(op)
+		if op.Kind == engine.KindImage && op.Action == host.Remove {
+			what += ", " + unlessUsed
+		}
+		r.Progress(fmt.Sprintf("%s %s", progressVerb[op.Action], what))
 	}
 }
 

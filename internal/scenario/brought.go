@@ -126,7 +126,7 @@ func (b broughtPair) planCA(seen host.Facts, pair pki.Pair, change step.Change) 
 func brought(flag, path string, seen host.Fact) error {
 	switch {
 	case !seen.Exists:
-		return fault.Usage("give the file with "+flag, "%s is not there", path)
+		return fault.Usage("put it there, or name another: "+flag+" of init, or that key in regctl.yaml", "%s is not there", path)
 	case seen.Foreign != "":
 		return fault.Usage("give a file that "+flag+" can read", "%s: %s", path, seen.Foreign)
 	}

@@ -43,7 +43,9 @@ func (r *Registry) ForClients() (trust.Registry, error) {
 // LockForClients holds the registry for a command that changes clients and not the
 // registry itself: what another command left half done is not finished first.
 func (r *Registry) LockForClients(ctx context.Context, timeout time.Duration, command string) (err error) {
+	told := r.tellWait()
 	r.lock, err = statedir.Acquire(ctx, r.Dir, timeout, command)
+	told()
 	if errors.Is(err, fs.ErrNotExist) {
 		return r.Missing()
 	}

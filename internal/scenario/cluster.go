@@ -106,24 +106,30 @@ func replicaWait(s spec.Spec, n int) engine.WaitStep {
 	return engine.WaitStep{Endpoint: replicaEndpoint(s, n), Container: replicaName(s, n), After: []host.Ref{replicaRef(s, n)}}
 }
 
-// rolled runs the containers one at a time: each must answer before the next is touched,
-// so that the proxy always finds one.
-func rolled(r *Registry, first engine.Container) []step.Step {
+// rolled runs the containers from one to the other, one at a time: each must answer
+// before the next is touched, so that the proxy always finds one. Of several the first
+// comes last, and after the site: it may be the only one that the proxy knows.
+func rolled(r *Registry, first engine.Container, from, to int) []step.Step {
 	var steps []step.Step
 	odd := r.oddReplicas()
-	for n := 1; n <= r.Spec.Count(); n++ {
+	for n := from; n <= to; n++ {
 		want := replica(r.Spec, first, n)
 		if odd[want.Name] {
-			steps = append(steps, amiss{replicaRef(r.Spec, n)})
+			steps = append(steps, amiss{replicaRef(r.Spec, n), "it runs with another HTTP secret or Redis than config.yml has"})
 		}
 		restart := append(restartFiles(r.Dir, false), mounted(r.Dir, replicaSocketDir(r.Spec, n))...)
-		steps = append(steps, engine.ContainerStep{Want: want, RestartIf: restart}, replicaWait(r.Spec, n))
+		steps = append(steps, engine.ContainerStep{Want: want, RestartIf: restart})
+		steps = append(append(steps, r.staleStock(replicaRef(r.Spec, n))...), replicaWait(r.Spec, n))
 	}
 	return steps
 }
 
-// amiss restarts a replica that runs with another secret than the others.
-type amiss struct{ ref host.Ref }
+// amiss restarts a container that is as it should be and runs by what was there before:
+// a replica with another secret than the others, for one.
+type amiss struct {
+	ref host.Ref
+	why string
+}
 
 func (a amiss) Name() string      { return a.ref.String() + " as the others" }
 func (a amiss) Reads() []host.Ref { return []host.Ref{a.ref} }
@@ -134,7 +140,7 @@ func (a amiss) Plan(seen host.Facts) (step.Change, error) {
 		return step.Change{}, nil
 	}
 	return step.Change{
-		Items: []step.Item{{Target: a.ref.String(), Action: host.Restart, Diff: "(it runs with another HTTP secret or Redis than config.yml has)\n"}},
+		Items: []step.Item{{Target: a.ref.String(), Action: host.Restart, Diff: "(" + a.why + ")\n"}},
 		Ops:   []host.Op{{Ref: a.ref, Action: host.Restart, Before: now.Hash()}},
 	}, nil
 }

@@ -57,6 +57,9 @@ func (c config) planSecret(seen host.Facts) (step.Change, error) {
 	if known.Exists {
 		return c.planConfig(seen, strings.TrimSpace(string(known.Data)))
 	}
+	if given := c.place.HTTPSecret; !given.Empty() {
+		return c.withGivenSecret(seen, given.Reveal())
+	}
 	change, err := c.planConfig(seen, secret.Mask)
 	if err != nil {
 		return step.Change{}, err
@@ -67,6 +70,19 @@ func (c config) planSecret(seen host.Facts) (step.Change, error) {
 	change.Ops = nil
 	change.Make = func(context.Context) ([]host.Op, error) { return c.withNewSecret(seen) }
 	return change, nil
+}
+
+// withGivenSecret keeps a copy of the operator's.
+func (c config) withGivenSecret(seen host.Facts, text string) (step.Change, error) {
+	change, err := c.planConfig(seen, text)
+	if err != nil {
+		return step.Change{}, err
+	}
+	kept, err := step.WriteFile{
+		Path: c.secretRef().Path, Data: []byte(text + "\n"), Mode: 0o600, UID: ourUID(), GID: ourGID(), Secret: true,
+	}.Plan(seen)
+	change.Items, change.Ops = append(kept.Items, change.Items...), append(kept.Ops, change.Ops...)
+	return change, err
 }
 
 func (c config) withNewSecret(seen host.Facts) ([]host.Op, error) {

@@ -57,7 +57,10 @@ func (r *Registry) ConnectForDestroy(ctx context.Context) (err error) {
 // LockToDestroy is Lock for Destroy: nothing is made or finished first, only
 // what a killed command did is counted in, so that a full disk is no obstacle.
 func (r *Registry) LockToDestroy(ctx context.Context, timeout time.Duration) (err error) {
-	if r.lock, err = statedir.Acquire(ctx, r.Dir, timeout, "regctl destroy"); err != nil {
+	told := r.tellWait()
+	r.lock, err = statedir.Acquire(ctx, r.Dir, timeout, "regctl destroy")
+	told()
+	if err != nil {
 		return err
 	}
 	_, journal := os.Stat(r.Dir.Journal())
@@ -86,6 +89,8 @@ func (r *Registry) PlanDestroy(keepData bool) step.Planned {
 			add(receipt.Path, "(put back as it was before)")
 		case receipt.Kind == host.File || receipt.Kind == host.Dir || receipt.Kind == host.Link:
 			add(receipt.Path, "")
+		case receipt.Kind == engine.KindImage:
+			add(receipt.Ref.String(), "("+unlessUsed+")")
 		default:
 			add(receipt.Ref.String(), "")
 		}
@@ -97,6 +102,9 @@ func (r *Registry) PlanDestroy(keepData bool) step.Planned {
 	}
 	return planned
 }
+
+// unlessUsed is what becomes of an image: other registries of ours run from it.
+const unlessUsed = "unless something else uses it"
 
 // made are the receipts, with what is ours in an engine counted as made by us even
 // where it was there before: it was left by an init that was killed, whose request
@@ -256,7 +264,7 @@ func missing(err error) bool {
 // keep leaves a record of the data and whose it is, for the next init or destroy.
 func (r *Registry) keep(data []host.Receipt) error {
 	r.state = statedir.State{
-		Name: r.state.Name, Phase: statedir.PhaseKept, Runtime: r.state.Runtime,
+		SchemaVersion: r.state.SchemaVersion, Name: r.state.Name, Phase: statedir.PhaseKept, Runtime: r.state.Runtime,
 		Made: r.state.Made, CreatedAt: r.state.CreatedAt, Receipts: data,
 	}
 	return errors.Join(statedir.Save(r.Dir, r.state), statedir.DropJournal(r.Dir), os.Remove(r.Dir.LockFile()))

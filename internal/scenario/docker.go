@@ -71,11 +71,11 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 		return nil, err
 	}
 	wait := replicaWait(r.Spec, 1)
-	own, err := image.Executable()
+	program, err := r.program()
 	if err != nil {
 		return nil, err
 	}
-	renewing, err := renewalSteps(r, renewalOptions(r, p, own, engine.FindSupervision()))
+	renewing, err := renewalSteps(r, renewalOptions(r, p, program, engine.FindSupervision()))
 	if err != nil {
 		return nil, err
 	}
@@ -84,10 +84,12 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 			c.step,
 			engine.ContainerStep{Want: want, RestartIf: append(restartFiles(r.Dir, r.Spec.Image != "" && r.Spec.EndpointTLS()), mounted(r.Dir, socketDir(r.Spec))...)},
 		},
+		r.staleStock(replicaRef(r.Spec, 1)),
 		renewing, // while the container gets ready
 	)
 	if r.Spec.Count() > 1 {
-		p.Runtime = join([]step.Step{c.step}, rolled(r, want), renewing)
+		p.Runtime = join([]step.Step{c.step}, rolled(r, want, 2, r.Spec.Count()), renewing)
+		p.Last = rolled(r, want, 1, 1)
 	} else if r.Spec.ProxyOnHost() || r.Spec.Socket() || !r.Spec.Proxied() {
 		p.Runtime = append(p.Runtime, wait) // else only its proxy can tell
 	}
@@ -99,9 +101,9 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 		made := engine.Volume{Name: volume, Registry: r.Spec.Name, Dir: string(r.Dir), UID: p.UID, GID: p.GID}
 		p.Runtime = append([]step.Step{engine.VolumeStep{Want: made}}, p.Runtime...)
 	}
-	s := newDockerSite(docker, r.Dir, r.Spec, engine.Images{Exe: c.exe, Info: c.info, Progress: r.Progress}, engine.Binary{Source: own, Link: true})
+	s := newDockerSite(docker, r.Dir, r.Spec, engine.Images{Exe: c.exe, Info: c.info, Progress: r.Progress}, engine.Binary{Source: program, Link: true})
 	s.engine = docker.Endpoint()
-	s.place, s.image = p, c.info.Ref
+	s.place, s.image, s.own = p, c.info.Ref, c.own
 	s.preflight = func(ctx context.Context) error {
 		if err := r.redisPreflight(ctx, p); err != nil {
 			return err
@@ -151,14 +153,27 @@ func newDockerSite(docker *engine.Docker, dir statedir.Dir, s spec.Spec, images 
 type chosenImage struct {
 	step                     step.Step
 	exe                      string
-	info                     image.Info // of a stock image only Ref
+	info                     image.Info // of a stock image, and of one that is kept, only Ref
+	own                      bool       // it is made of this executable
 	flavour                  distconfig.Flavour
 	entrypoint, args, health []string
 	env                      []string
 }
 
-// ours is the image made of our own executable.
+// ours is the image made of our own executable, or of the one that the registry runs
+// from already.
 func (c *chosenImage) ours(ctx context.Context, docker *engine.Docker, r *Registry) (err error) {
+	c.flavour = distconfig.Embedded
+	c.args = []string{"serve", containerConfig}
+	c.health = []string{image.Entrypoint, "probe", containerConfig}
+	kept, err := r.keptImage(ctx, docker)
+	if err != nil {
+		return err
+	}
+	if kept != "" {
+		c.info.Ref, c.step, c.own = kept, engine.StockImage(kept), kept == r.ourImage()
+		return nil
+	}
 	if c.exe = r.Spec.LinuxBinary; c.exe == "" {
 		if c.exe, err = image.Executable(); err != nil {
 			return err
@@ -167,10 +182,7 @@ func (c *chosenImage) ours(ctx context.Context, docker *engine.Docker, r *Regist
 	if c.info, err = image.Describe(c.exe); err != nil {
 		return err
 	}
-	c.step = engine.OurImage(c.info)
-	c.flavour = distconfig.Embedded
-	c.args = []string{"serve", containerConfig}
-	c.health = []string{image.Entrypoint, "probe", containerConfig}
+	c.step, c.own = engine.OurImage(c.info), true
 	return docker.Runs(ctx, c.info)
 }
 
@@ -184,7 +196,7 @@ func (c *chosenImage) stock(ctx context.Context, docker *engine.Docker, ref stri
 	if err != nil {
 		return err
 	}
-	c.info.Ref = ref
+	c.info.Ref, c.own = ref, true
 	c.step = engine.StockImage(ref)
 	c.entrypoint, c.args, c.env = about.Entrypoint, about.Args, about.Env
 	c.flavour = distconfig.Stock3

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	embeddedregistry "github.com/regctl/regctl/embedded-registry"
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/spec"
 )
@@ -32,10 +33,12 @@ func (r *Registry) Examine(ctx context.Context) []Finding {
 	e.settings(ctx)
 	e.journal()
 	e.service(ctx)
+	e.storage(ctx)
 	e.cluster(ctx)
 	e.swarm(ctx)
 	e.certificate(ctx)
 	e.tokens(ctx)
+	e.upstream(ctx)
 	e.clients()
 	return e.found
 }
@@ -59,6 +62,21 @@ func (e *examination) tokens(ctx context.Context) {
 		return
 	}
 	e.add("token server", CheckOK, "", "%s", said)
+}
+
+// upstream asks that of a mirror, which goes on without it.
+func (e *examination) upstream(ctx context.Context) {
+	if !e.r.Spec.IsMirror() {
+		return
+	}
+	switch warning, err := e.r.AskUpstream(ctx); {
+	case err != nil:
+		e.failed("upstream", err)
+	case warning != "":
+		e.add("upstream", CheckWarning, "", "%s", warning)
+	default:
+		e.add("upstream", CheckOK, "", "%s answers", e.r.Spec.Mirror.Of)
+	}
 }
 
 type examination struct {
@@ -90,6 +108,24 @@ func (e *examination) settings(ctx context.Context) {
 		e.add("settings", CheckOK, "", "all is as %s wants it", e.r.Dir.Spec())
 	default:
 		e.add("settings", CheckFailed, "regctl plan shows it, regctl apply makes it so", "something is not as %s wants it", e.r.Dir.Spec())
+	}
+}
+
+// storage tries storage on another machine, which a registry that answers says nothing
+// about. It needs what Connect found.
+func (e *examination) storage(ctx context.Context) {
+	if !e.r.Connected() {
+		return
+	}
+	switch took, err := e.r.tryStorage(ctx); {
+	case errors.Is(err, embeddedregistry.ErrNoDriver):
+		e.add("storage", CheckWarning, "", "not tried, this build has no driver for it")
+	case fault.IsUsage(err): // it may well be good for the registry
+		e.add("storage", CheckWarning, fault.Hint(err), "not tried: %v", err)
+	case err != nil:
+		e.failed("storage", err)
+	case took > 0:
+		e.add("storage", CheckOK, "", "%s", storageWorks(took))
 	}
 }
 

@@ -46,27 +46,37 @@ func (r *Registry) MayCollect() (stops bool, err error) {
 // CountGarbage is what Collect would remove now. It changes nothing and needs no lock;
 // with pushes under way it may count what they are about to need.
 func (r *Registry) CountGarbage(ctx context.Context, untagged bool) (embeddedregistry.Collected, error) {
-	return r.sweep(ctx, untagged, true)
+	found, err := r.sweep(ctx, engine.SweepOptions{Untagged: untagged, DryRun: true})
+	return found.Collected, err
 }
 
 // Collect removes blobs that no manifest leads to and, with untagged, manifests that no
 // tag leads to before. r is locked and connected. Writes are refused meanwhile, with
 // the 503 that clients try again after, and it waits for those that have begun; with
-// stops the registry is stopped instead.
+// stops the registry is stopped instead. A cache in Redis forgets what goes before it
+// goes.
 //
 // Killed at any point it leaves no manifest without its blobs; the next command that
 // takes the lock has the registry take writes again.
 func (r *Registry) Collect(ctx context.Context, untagged, stops bool) (found embeddedregistry.Collected, err error) {
+	cache, err := r.sharedCache(ctx)
+	if err != nil {
+		return found, err
+	}
+	defer cache.close()
 	running, err := r.runs(ctx)
 	if err != nil {
 		return found, err
 	}
 	if stops && running {
+		if err := r.startsAgain(ctx); err != nil {
+			return found, err
+		}
 		if err := r.turn(ctx, host.Stop); err != nil {
 			return found, err
 		}
 		defer func() { err = errors.Join(err, r.turn(context.WithoutCancel(ctx), host.Start)) }()
-		return r.sweep(ctx, untagged, false)
+		return r.remove(ctx, untagged, cache)
 	}
 	nonce, err := r.readonly()
 	if err != nil {
@@ -75,18 +85,22 @@ func (r *Registry) Collect(ctx context.Context, untagged, stops bool) (found emb
 	defer func() {
 		err = errors.Join(err, clearReadonly(r.Dir))
 		if err == nil && running {
-			err = r.awaitWrites(ctx, nonce, false)
+			_, err = r.awaitWrites(ctx, nonce, false)
 		}
 	}()
 	if running {
-		if err := r.awaitWrites(ctx, nonce, true); err != nil {
+		now, err := r.awaitWrites(ctx, nonce, true)
+		if err == nil && cache != nil && !now.Uncached {
+			err = stillCached()
+		}
+		if err != nil {
 			return found, err
 		}
 	}
 	if r.Progress != nil {
 		r.Progress("looking for what no image needs")
 	}
-	return r.sweep(ctx, untagged, false)
+	return r.remove(ctx, untagged, cache)
 }
 
 func (r *Registry) runs(ctx context.Context) (bool, error) {
@@ -126,13 +140,12 @@ func (r *Registry) storage() string {
 // sweep has a process of its own remove, or count, what is garbage: one on this
 // machine that is the user whom the images belong to, or, where they are in no folder
 // of ours, one in the registry's container.
-func (r *Registry) sweep(ctx context.Context, untagged, dryRun bool) (embeddedregistry.Collected, error) {
-	o := engine.SweepOptions{Untagged: untagged, DryRun: dryRun}
+func (r *Registry) sweep(ctx context.Context, o engine.SweepOptions) (engine.Swept, error) {
 	switch {
 	case r.inFolder():
 		o.Data = r.Dir.Data()
 		if _, err := os.Stat(o.Data); missing(err) {
-			return embeddedregistry.Collected{}, nil
+			return engine.Swept{}, nil
 		}
 	case r.Spec.Runtime == spec.RuntimeDocker:
 		o.Config = containerConfig
@@ -146,18 +159,18 @@ func (r *Registry) sweep(ctx context.Context, untagged, dryRun bool) (embeddedre
 	return engine.Sweep(ctx, o)
 }
 
-func (r *Registry) sweepInside(ctx context.Context, o engine.SweepOptions) (embeddedregistry.Collected, error) {
+func (r *Registry) sweepInside(ctx context.Context, o engine.SweepOptions) (engine.Swept, error) {
 	running, err := r.runs(ctx)
 	if err != nil {
-		return embeddedregistry.Collected{}, err
+		return engine.Swept{}, err
 	}
 	if !running {
-		return embeddedregistry.Collected{}, fault.Usage("regctl start starts it",
+		return engine.Swept{}, fault.Fail("regctl start starts it",
 			"the images are in %s, which is reached from the container, and that does not run", r.storage())
 	}
 	docker, err := openDocker(ctx, r)
 	if err != nil {
-		return embeddedregistry.Collected{}, err
+		return engine.Swept{}, err
 	}
 	return docker.Sweep(ctx, r.site.runs.Path, o)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -18,8 +19,8 @@ import (
 // upstreamTime is how long an upstream may take to answer while init waits.
 const upstreamTime = 5 * time.Second
 
-// AskUpstream asks the upstream of a mirror that is to be made whether it takes the
-// credential: an upstream that refuses it is a fault, since the mirror would say of
+// AskUpstream asks the upstream of a mirror, one that is to be made too, whether it takes
+// the credential: an upstream that refuses it is a fault, since the mirror would say of
 // every image that there is none. One that does not answer is a warning, for a mirror
 // starts without it.
 func (r *Registry) AskUpstream(ctx context.Context) (warning string, err error) {
@@ -30,7 +31,7 @@ func (r *Registry) AskUpstream(ctx context.Context) (warning string, err error) 
 	ctx, cancel := context.WithTimeout(ctx, upstreamTime)
 	defer cancel()
 	u := upstream{s: s, client: &http.Client{}}
-	if u.password, err = u.credential(); err != nil {
+	if u.password, err = u.credential(r); err != nil {
 		return "", err
 	}
 	said, err := u.get(ctx, s.Mirror.Of+"/v2/", false)
@@ -47,17 +48,35 @@ func (r *Registry) AskUpstream(ctx context.Context) (warning string, err error) 
 	return u.login(ctx, said.challenge)
 }
 
+// startsAgain refuses to stop a mirror that would not start again now: a stock image
+// asks its upstream when it starts, and ends when that does not answer.
+func (r *Registry) startsAgain(ctx context.Context) error {
+	if s := r.Spec; s.IsMirror() && s.Image != "" {
+		ctx, cancel := context.WithTimeout(ctx, upstreamTime)
+		defer cancel()
+		u := upstream{s: s, client: &http.Client{}}
+		u.client.Transport = u.transport()
+		if _, err := u.get(ctx, s.Mirror.Of+"/v2/", false); err != nil {
+			return fault.Fail("run the same command again when it answers; nothing was touched",
+				"%s would not start again while %s does not answer: %w", s.Image, s.Mirror.Of, unwrapped(err))
+		}
+	}
+	return nil
+}
+
 type upstream struct {
 	s        spec.Spec
 	password string
 	client   *http.Client
 }
 
-// credential reads the operator's files.
-func (u *upstream) credential() (string, error) {
+// credential reads the operator's files, or our copies where those have gone.
+func (u *upstream) credential(r *Registry) (string, error) {
 	m := u.s.Mirror
+	transport := u.transport()
+	u.client.Transport = transport
 	if m.CACert != "" {
-		pem, err := readFile(m.CACert)
+		pem, err := givenOrKept(m.CACert, r.Dir.Join("serve", mirrorCA))
 		if err != nil {
 			return "", err
 		}
@@ -68,18 +87,41 @@ func (u *upstream) credential() (string, error) {
 		if !pool.AppendCertsFromPEM(pem) {
 			return "", fault.Usage("--mirror-ca-cert wants a CA certificate in PEM", "%s: holds no certificate", m.CACert)
 		}
-		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-		u.client.Transport = transport
 	}
 	if m.PasswordFile == "" {
 		return "", nil
 	}
-	data, err := readFile(m.PasswordFile)
+	data, err := givenOrKept(m.PasswordFile, r.Dir.Join("secrets", "mirror-password"))
 	if err != nil {
 		return "", err
 	}
 	return onePassword(m.PasswordFile, data)
+}
+
+func givenOrKept(given, kept string) ([]byte, error) {
+	data, err := readFile(given)
+	if err != nil || data != nil {
+		return data, err
+	}
+	return readFile(kept)
+}
+
+func (u *upstream) transport() *http.Transport {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = u.dial
+	return transport
+}
+
+// dial finds the names of --add-host where the registry will.
+func (u *upstream) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, _ := net.SplitHostPort(address)
+	for _, line := range u.s.AddHosts {
+		if name, ip, _ := strings.Cut(line, ":"); strings.EqualFold(name, host) {
+			address = net.JoinHostPort(ip, port)
+		}
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
 type answer struct {

@@ -7,7 +7,7 @@ import (
 
 // behindNginx is --proxy nginx: this machine's nginx has the port and TLS, and the
 // registry listens where nginx alone reaches it. The site comes when the registry
-// answers, so that nobody is told 502 in between.
+// answers, so that nobody is told 502 in between; the first of several comes after it.
 func behindNginx(s spec.Spec, p Place) []step.Step {
 	return join(
 		renderedSite(s, p),
@@ -18,6 +18,7 @@ func behindNginx(s spec.Spec, p Place) []step.Step {
 		challengeFolder(s, p),
 		asksFirst(s, p),
 		siteSteps(s, p),
+		p.Last,
 		asksNoMore(s, p),
 		answersThrough(s, p),
 	)

@@ -20,8 +20,11 @@ import (
 type ImageOptions struct {
 	Ref, Base, LinuxBinary, Version string
 	BakeCerts                       bool
-	// Docker is the engine that the image is built in; nil for a build context alone.
+	// Docker is the engine that the image is built in, or is asked about Base: nil for
+	// none.
 	Docker *engine.Docker
+	// Fetch has Docker pull a Base that it has not got.
+	Fetch bool
 }
 
 // OwnImage is what an image is built of, and what people must know of it.
@@ -86,24 +89,13 @@ func (r *Registry) OwnImage(ctx context.Context, o ImageOptions) (*OwnImage, err
 // start settles what the image is made around.
 func (i *OwnImage) start(ctx context.Context, o ImageOptions, place *Place) (err error) {
 	c := &i.Context
-	switch {
-	case o.Base == "" && c.Exe == "":
-		c.Exe, err = image.Executable()
-		return err
-	case o.Base == "":
-		return nil
-	case o.Docker == nil:
-		place.Flavour = flavourOf(o.Base)
-		c.Command = []string{containerConfig}
-		if place.Flavour == distconfig.Stock3 {
-			c.Command = []string{"serve", containerConfig}
+	if o.Base == "" {
+		if c.Exe == "" {
+			c.Exe, err = image.Executable()
 		}
-		return nil
-	}
-	if err := o.Docker.Fetch(ctx, o.Base); err != nil {
 		return err
 	}
-	about, err := o.Docker.InspectStock(ctx, o.Base, containerConfig)
+	about, err := i.base(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -111,8 +103,31 @@ func (i *OwnImage) start(ctx context.Context, o ImageOptions, place *Place) (err
 	if about.Major == 2 {
 		place.Flavour = distconfig.Stock2
 	}
-	c.Entrypoint, c.Command, c.Env = about.Entrypoint, about.Args, about.Env
+	c.Entrypoint, c.Command, c.Env, c.BaseUser = about.Entrypoint, about.Args, about.Env, about.User
 	return nil
+}
+
+// base asks the engine how the base is started, or else takes it for one of Docker
+// Hub's or of distribution's own, which both understand the same command.
+func (i *OwnImage) base(ctx context.Context, o ImageOptions) (engine.Stock, error) {
+	if o.Docker != nil {
+		if o.Fetch {
+			if err := o.Docker.Fetch(ctx, o.Base); err != nil {
+				return engine.Stock{}, fault.Fail("load it by hand (docker load), or leave --base out: regctl brings a registry along", "--base: %w", err)
+			}
+		}
+		if seen, err := (engine.Images{Docker: o.Docker}).Look(ctx, o.Base); err != nil {
+			return engine.Stock{}, err
+		} else if seen.Exists {
+			return o.Docker.InspectStock(ctx, o.Base, containerConfig)
+		}
+	}
+	guess := engine.Stock{Major: 3, Args: []string{"serve", containerConfig}, Env: engine.StockEnv()}
+	if flavourOf(o.Base) == distconfig.Stock2 {
+		guess.Major = 2
+	}
+	i.Warnings = append(i.Warnings, fmt.Sprintf("no engine here has %s to look at: it is taken for version %d, and for one that starts by %q", o.Base, guess.Major, "serve "+containerConfig))
+	return guess, nil
 }
 
 // imageSpec is the registry's spec for a container that regctl does not run.

@@ -42,7 +42,7 @@ func processPortFree(ctx context.Context, dir statedir.Dir, address string, own 
 		case holder == "":
 			holder = "another program"
 		}
-		return fault.Fail("stop it, or choose another --port", "%s is held by %s", address, holder)
+		return fault.Fail(engine.FreeThePort, "port %s is held by %s", strings.TrimPrefix(address, ":"), holder)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fault.Usage("--bind takes an address of this machine; `ip addr` lists them", "%s is not an address of this machine", address)
 	case errors.Is(err, os.ErrPermission):

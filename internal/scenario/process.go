@@ -52,6 +52,7 @@ func processSite(r *Registry, p Place) (*site, error) {
 		place:   p,
 		runtime: options,
 		runs:    options.Ref(), want: want,
+		own: r.keptProgram() == "" || r.sameProgram(),
 		isRunning: func(f host.Fact) bool {
 			var unit struct{ Active bool }
 			return !options.Systemd || json.Unmarshal(f.Data, &unit) == nil && unit.Active
@@ -69,7 +70,7 @@ func processSite(r *Registry, p Place) (*site, error) {
 }
 
 func processOptions(r *Registry, p Place) (engine.ProcessOptions, error) {
-	exe, err := image.Executable()
+	exe, err := r.program()
 	socket := ""
 	if r.Spec.Socket() {
 		socket = socketDir(r.Spec)
@@ -79,6 +80,7 @@ func processOptions(r *Registry, p Place) (engine.ProcessOptions, error) {
 		Name:   r.Spec.Name, Dir: r.Dir, UID: p.UID, GID: p.GID, Drain: drain, Source: exe,
 		Data:        p.DataAt,
 		RestartIf:   restartFiles(r.Dir, false),
+		Again:       r.cutShort(),
 		Supervision: engine.FindSupervision(),
 	}, err
 }

@@ -42,6 +42,7 @@ func behindImage(s spec.Spec, p Place) []step.Step {
 		usersAtProxy(s, p),
 		asksFirst(s, p),
 		run,
+		p.Last,
 		asksNoMore(s, p),
 	)
 }

@@ -62,20 +62,20 @@ func clearReadonly(dir statedir.Dir) error {
 }
 
 // awaitWrites waits until the registry is read-only and nobody writes to it any more,
-// or, without readonly, until it takes writes again.
-func (r *Registry) awaitWrites(ctx context.Context, nonce string, readonly bool) error {
+// or, without readonly, until it takes writes again. It returns how it stands then.
+func (r *Registry) awaitWrites(ctx context.Context, nonce string, readonly bool) (now embeddedregistry.Writes, err error) {
 	tick := time.NewTicker(drainPoll)
 	defer tick.Stop()
 	told := false
 	heard := time.Now()
 	for begun := time.Now(); ; {
-		now, err := r.writes(ctx, nonce, readonly)
+		now, err = r.writes(ctx, nonce, readonly)
 		switch {
 		case err != nil && (fault.Hint(err) != "" || time.Since(heard) > unanswered):
-			return err
+			return now, err
 		case err != nil:
 		case now.Readonly == readonly && (!readonly || now.UnderWay == 0):
-			return nil
+			return now, nil
 		default:
 			heard = time.Now()
 			if !told && now.UnderWay > 0 && r.Progress != nil {
@@ -84,30 +84,32 @@ func (r *Registry) awaitWrites(ctx context.Context, nonce string, readonly bool)
 			}
 		}
 		if time.Since(begun) > drainWrites {
-			return fault.Fail("run the same command again when they have ended; nothing was removed",
+			return now, fault.Fail("run the same command again when they have ended; nothing was removed",
 				"after %s there are still %d requests that write", drainWrites, now.UnderWay)
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return now, ctx.Err()
 		case <-tick.C:
 		}
 	}
 }
 
 // writes asks how the registry stands with requests that write. Each of several replicas
-// counts its own, and it is readonly as wanted only when all of them are.
+// counts its own, and it is readonly as wanted, and asks no cache, only when all of them
+// are and do.
 func (r *Registry) writes(ctx context.Context, nonce string, readonly bool) (all embeddedregistry.Writes, err error) {
 	if r.Spec.Count() == 1 {
 		return behind(r.Spec).Writes(ctx, nonce)
 	}
-	all.Readonly = readonly
+	all.Readonly, all.Uncached = readonly, true
 	for n := 1; n <= r.Spec.Count(); n++ {
 		one, err := replicaEndpoint(r.Spec, n).Writes(ctx, nonce)
 		if err != nil {
 			return all, fmt.Errorf("%s: %w", replicaName(r.Spec, n), err)
 		}
 		all.UnderWay += one.UnderWay
+		all.Uncached = all.Uncached && one.Uncached
 		if one.Readonly != readonly {
 			all.Readonly = one.Readonly
 		}

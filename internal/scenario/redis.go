@@ -21,8 +21,14 @@ import (
 // redisTime is how long a Redis may take to answer.
 const redisTime = 5 * time.Second
 
-func redisPasswordRef(p Place) host.Ref { return fileRef(p.Dir.Join("secrets", "redis")) }
-func redisCARef(p Place) host.Ref       { return fileRef(p.Dir.Join("serve", distconfig.RedisCA)) }
+// Our copies, in the registry's directory.
+const (
+	redisPasswordPath = "secrets/redis"
+	redisCAPath       = "serve/" + distconfig.RedisCA
+)
+
+func redisPasswordRef(p Place) host.Ref { return fileRef(p.Dir.Join(redisPasswordPath)) }
+func redisCARef(p Place) host.Ref       { return fileRef(p.Dir.Join(redisCAPath)) }
 
 // redisRefs are the operator's file of the password and our copy; none without one.
 func redisRefs(s spec.Spec, p Place) []host.Ref {
@@ -114,6 +120,7 @@ func (r *Registry) redisPreflight(ctx context.Context, p Place) error {
 	if err != nil {
 		return err
 	}
+	r.restoring.lay(seen, p)
 	password, _, err := redisPassword(s, p, seen)
 	if err != nil {
 		return err

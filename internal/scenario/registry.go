@@ -25,8 +25,11 @@ type Registry struct {
 	Dir     statedir.Dir
 	Spec    spec.Spec // what is wanted; of a registry that does not exist yet, the defaults
 	NoStart bool      // write everything, run nothing
+	Version string    // of this program
 	// Progress, when set, is told of each thing before it is done.
 	Progress func(string)
+	// Waiting, when set, is told who holds the lock that a command waits for.
+	Waiting func(holder string)
 	// Passphrase, when set, asks for that of the key at path; again after a wrong one.
 	Passphrase func(ctx context.Context, path string, again bool) (secret.String, error)
 	// Nodes logs in to the nodes of a swarm.
@@ -34,6 +37,8 @@ type Registry struct {
 
 	getenv func(string) string
 	exists bool
+	// garbled is a regctl.yaml that cannot be read, which Open has said.
+	garbled bool
 	// foreign is why nothing can be made in Dir, which holds something else.
 	foreign error
 	file    []byte // regctl.yaml as read
@@ -41,11 +46,15 @@ type Registry struct {
 	users   []byte // the file of users as it should become; nil leaves it
 	// storageSecrets is secrets/storage as it should become; nil leaves it.
 	storageSecrets []byte
+	httpSecret     secret.String
 	state          statedir.State
 	lock           *statedir.Lock
 	site           *site
 	aside          bool // the proxy is left aside
+	upgrading      bool // this executable is to take over
+	overtaken      bool // a command that was killed has changed regctl.yaml since Open
 	learnt         learnt
+	restoring      *Archived // what it is to become; nil of others
 	// keptOnNodes is what could not be taken away from nodes.
 	keptOnNodes []string
 }
@@ -78,12 +87,25 @@ func Open(dir statedir.Dir, name string, getenv func(string) string) (*Registry,
 	if r.file != nil {
 		r.exists = true
 		if r.Spec, err = spec.Parse(dir.Spec(), r.file); err != nil {
+			r.garbled = true
 			return r, err
 		}
 	} else {
 		r.Spec.Name = cmp.Or(r.state.Name, r.Spec.Name)
 	}
 	return r, r.same(name)
+}
+
+// WithoutSpec has a registry whose regctl.yaml cannot be read be taken for one whose
+// regctl.yaml is gone: what was made is in the record. It reports whether it is one.
+// name is as for Open.
+func (r *Registry) WithoutSpec(name string) (bool, error) {
+	if r == nil || !r.garbled || r.state.Phase == "" {
+		return false, nil
+	}
+	r.exists, r.Spec = false, spec.Default()
+	r.Spec.Name = cmp.Or(r.state.Name, r.Spec.Name)
+	return true, r.same(name)
 }
 
 // same refuses to take the registry for another one: name, if given, must be its
@@ -179,6 +201,9 @@ func (r *Registry) Connect(ctx context.Context) (err error) {
 
 // Plan compares the machine with what is wanted.
 func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
+	if r.overtaken {
+		return step.Planned{}, fault.Fail("run the same command again", "%s: %w", r.Dir.Spec(), ErrChanged)
+	}
 	if !r.NoStart {
 		if err := r.site.preflight(ctx); err != nil {
 			return step.Planned{}, err
@@ -187,6 +212,7 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 	return r.unlocking(ctx, func() (step.Planned, error) {
 		p := r.site.place
 		p.SpecYAML, p.Say, p.Users, p.StorageSecrets, p.Learnt = r.write, r.Progress, r.users, r.storageSecrets, &r.learnt
+		p.HTTPSecret = r.httpSecret
 		if r.state.TLS == spec.TLSSelfSigned {
 			var err error
 			if p.Trusting, err = statedir.MayTrust(r.Dir); err != nil {
@@ -197,7 +223,7 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 			return step.Planned{}, err
 		}
 		if r.NoStart {
-			p.Runtime = nil
+			p.Runtime, p.Last = nil, nil
 		}
 		planned, err := step.Plan(ctx, r.site.host, Steps(r.Spec, p))
 		if err != nil {
@@ -205,6 +231,18 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 		}
 		return planned, r.checkIssuer(ctx, planned)
 	})
+}
+
+// SetHTTPSecret makes the secret that a registry which is made now is to have.
+func (r *Registry) SetHTTPSecret(s secret.String) { r.httpSecret = s }
+
+// HTTPSecret is the one that the registry has, or is to have; empty before init.
+func (r *Registry) HTTPSecret() (secret.String, error) {
+	data, err := readFile(r.Dir.Join("secrets", "http"))
+	if err != nil || data == nil {
+		return r.httpSecret, err
+	}
+	return secret.New(strings.TrimSpace(string(data))), nil
 }
 
 // RenderConfig gives config.yml for s as the registry would get it. It needs
@@ -219,12 +257,12 @@ func (r *Registry) RenderConfig(s spec.Spec) ([]byte, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	http, err := readFile(r.Dir.Join("secrets", "http"))
+	http, err := r.HTTPSecret()
 	if err != nil {
 		return nil, err
 	}
-	if http == nil {
-		http = []byte("made by init")
+	if http.Empty() {
+		http = secret.New("made by init")
 	}
 	place := processPlace(r, s)
 	if s.Runtime != spec.RuntimeProcess {
@@ -238,7 +276,7 @@ func (r *Registry) RenderConfig(s spec.Spec) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Render(s, place, renderSecrets{http: strings.TrimSpace(string(http)), mirror: r.shownMirrorPassword(s), storage: secrets})
+	return Render(s, place, renderSecrets{http: http.Reveal(), mirror: r.shownMirrorPassword(s), storage: secrets})
 }
 
 // Logs copies what the registry logged to w: the last tail lines (all when

@@ -30,6 +30,8 @@ type Archived struct {
 	passphrase secret.String
 	sum        string // SHA-256 of the whole file
 	state      statedir.State
+	// shared are the password and the CA of its Redis, by their paths in the archive.
+	shared map[string][]byte
 }
 
 // maxConfig is more than regctl.yaml or state.json ever has.
@@ -38,7 +40,7 @@ const maxConfig = 64 << 20
 // ReadArchive reads all of file, which stays open until Close, and refuses one that
 // is damaged.
 func ReadArchive(ctx context.Context, file *os.File, passphrase secret.String) (*Archived, error) {
-	a := &Archived{file: file, passphrase: passphrase}
+	a := &Archived{file: file, passphrase: passphrase, shared: map[string][]byte{}}
 	var specYAML, state []byte
 	sum := sha256.New()
 	m, err := archive.Read(io.TeeReader(interruptible{ctx, file}, sum), passphrase, func(e archive.Entry, data io.Reader) (err error) {
@@ -50,6 +52,8 @@ func ReadArchive(ctx context.Context, file *os.File, passphrase secret.String) (
 			specYAML, err = io.ReadAll(io.LimitReader(data, maxConfig))
 		case stateName:
 			state, err = io.ReadAll(io.LimitReader(data, maxConfig))
+		case redisPasswordPath, redisCAPath:
+			a.shared[e.Path], err = io.ReadAll(io.LimitReader(data, maxConfig))
 		}
 		return err
 	})
@@ -96,7 +100,21 @@ func (r *Registry) MayRestore(ctx context.Context, a *Archived) (done bool, err 
 	if now := seen[r.site.runs]; now.Exists && now.Foreign != "" {
 		return false, &host.ForeignError{Ref: r.site.runs, What: now.Foreign}
 	}
+	r.restoring = a
 	return false, r.site.preflight(ctx)
+}
+
+// lay puts our copies of what a Redis needs, which a has, where they will be: on a new
+// machine there is often nothing else.
+func (a *Archived) lay(seen host.Facts, p Place) {
+	if a == nil {
+		return
+	}
+	for path, data := range a.shared {
+		if ref := fileRef(p.Dir.Join(path)); !seen[ref].Exists {
+			seen[ref] = host.Fact{Exists: true, Data: data, Mode: 0o600}
+		}
+	}
 }
 
 // PlanRestore lists what Restore would write.
@@ -146,6 +164,7 @@ func (r *Registry) Restore(ctx context.Context, a *Archived) error {
 func (r *Registry) plantState(ctx context.Context, root *os.Root, inside statedir.Dir, made []string, a *Archived, entries []archive.Entry) error {
 	s := a.state
 	s.Image, s.Engine, s.Batch, s.Receipts = "", "", "", nil
+	s.SchemaVersion, s.Program, s.Upgrade = statedir.StateVersion, r.Version, nil
 	s.UID, s.GID, s.Made, s.Restored = r.site.place.UID, r.site.place.GID, made, a.sum
 	for _, e := range entries {
 		if e.Path == stateName || strings.HasPrefix(e.Path, "clients/") || strings.HasPrefix(e.Path, dataName+"/") {

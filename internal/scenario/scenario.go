@@ -37,6 +37,8 @@ type Place struct {
 	// Runtime are the steps that run the registry, in order: image, container,
 	// wait for an answer, or their likes for a process. Empty with --no-start.
 	Runtime []step.Step
+	// Last runs the first of several registries, once the proxy knows the others.
+	Last []step.Step
 	// RedisPassword is that of the cache which replicas share.
 	RedisPassword string
 	// KeyPassphrase opens the operator's own key, where that has one.
@@ -55,6 +57,8 @@ type Place struct {
 	Users []byte
 	// StorageSecrets is what secrets/storage should become; nil leaves one that is there.
 	StorageSecrets []byte
+	// HTTPSecret is what secrets/http is to hold; empty has one made where none is there.
+	HTTPSecret secret.String
 	// SpecYAML is regctl.yaml as it should be; nil leaves the file alone.
 	SpecYAML []byte
 }
@@ -103,7 +107,8 @@ func specFile(p Place) []step.Step {
 	if p.SpecYAML == nil {
 		return nil
 	}
-	return []step.Step{step.WriteFile{Path: p.Dir.Spec(), Data: p.SpecYAML, Mode: 0o600, UID: ourUID(), GID: ourGID()}}
+	// config: may hold secrets of distribution's.
+	return []step.Step{step.WriteFile{Path: p.Dir.Spec(), Data: p.SpecYAML, Mode: 0o600, UID: ourUID(), GID: ourGID(), Mask: distconfig.Mask}}
 }
 
 // configuration is what the registry reads: config.yml, what distribution has no

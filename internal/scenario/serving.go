@@ -110,7 +110,7 @@ func (a away) Plan(seen host.Facts) (step.Change, error) {
 		why = "(with its link and certificate; checked and reloaded)\n"
 	}
 	target := a.ref.Path
-	if a.ref.Kind == engine.KindContainer || a.ref.Kind == engine.KindNetwork {
+	if a.ref.Kind == engine.KindContainer || a.ref.Kind == engine.KindNetwork || a.ref.Kind == engine.KindImage {
 		target = a.ref.String()
 	}
 	return step.Change{

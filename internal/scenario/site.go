@@ -29,6 +29,7 @@ type site struct {
 	want      host.Fact // what runs, as a restart must have it; not needed for a container
 	isRunning func(host.Fact) bool
 	image     string         // what the container runs; "" without one
+	own       bool           // what runs, or will, is made of this executable
 	service   engine.Service // in a swarm
 	// engine is the address of the Docker Engine, for those who know no environment.
 	engine string

@@ -33,6 +33,7 @@ type Status struct {
 	Healthy       bool               `json:"healthy"` // it answered a request just now
 	Detail        string             `json:"detail,omitempty"`
 	Image         string             `json:"image"`
+	Version       string             `json:"version,omitempty"` // of the regctl that it runs, where that is known
 	TLS           StatusTLS          `json:"tls"`
 	Auth          StatusAuth         `json:"auth"`
 	Proxy         *StatusProxy       `json:"proxy,omitempty"`
@@ -109,6 +110,11 @@ func (r *Registry) Status(ctx context.Context) (Status, error) {
 		return s, err
 	}
 	s.Image = found.Image
+	from, _ := r.Releases(found.Image)
+	s.Version = from.Version
+	if behind := r.Behind(found.Image); behind != "" {
+		s.Warnings = append(s.Warnings, behind)
+	}
 	if found.State != Running {
 		s.Detail = found.Detail
 	}
@@ -188,7 +194,7 @@ func inspectFile(path string) (pki.Info, error) {
 // strangeAddresses warns of addresses that the machine has got since init, where
 // init took all that there were.
 func (r *Registry) strangeAddresses() []string {
-	if !slices.Contains(r.Spec.Hosts, "localhost") {
+	if r.Spec.TLS.Mode == spec.TLSNone || !slices.Contains(r.Spec.Hosts, "localhost") || !slices.Contains(r.Spec.Hosts, "127.0.0.1") {
 		return nil
 	}
 	var warnings []string

@@ -143,29 +143,38 @@ func (r *Registry) secretsFor(s spec.Spec) ([]parameters.Parameter, error) {
 // CheckStorage tries whether the registry will be able to write, read, list and delete
 // in storage that is not on this machine, before anything is changed for it.
 func (r *Registry) CheckStorage(ctx context.Context) error {
-	secrets, err := r.StorageSecrets()
-	if err != nil {
-		return err
-	}
-	config, err := Render(r.Spec, r.site.place, renderSecrets{storage: secrets})
-	if err != nil {
-		return err
-	}
-	if err := r.shellsOwnKeys(config, secrets); err != nil {
-		return err
-	}
-	took, err := embeddedregistry.CheckStorage(ctx, config, secrets)
+	took, err := r.tryStorage(ctx)
 	switch {
 	case r.Progress == nil:
 	case errors.Is(err, embeddedregistry.ErrNoDriver):
 		r.Progress("storage: not tried, this build has no driver for it")
 	case err == nil && took > 0:
-		r.Progress(fmt.Sprintf("storage: wrote, read, listed and deleted an object in %s", took.Round(time.Millisecond)))
+		r.Progress("storage: " + storageWorks(took))
 	}
 	if errors.Is(err, embeddedregistry.ErrNoDriver) {
 		return nil
 	}
 	return err
+}
+
+func storageWorks(took time.Duration) string {
+	return fmt.Sprintf("wrote, read, listed and deleted an object in %s", took.Round(time.Millisecond))
+}
+
+// tryStorage returns how long one object's life took, 0 for storage on this machine.
+func (r *Registry) tryStorage(ctx context.Context) (time.Duration, error) {
+	secrets, err := r.StorageSecrets()
+	if err != nil {
+		return 0, err
+	}
+	config, err := Render(r.Spec, r.site.place, renderSecrets{storage: secrets})
+	if err != nil {
+		return 0, err
+	}
+	if err := r.shellsOwnKeys(config, secrets); err != nil {
+		return 0, err
+	}
+	return embeddedregistry.CheckStorage(ctx, config, secrets)
 }
 
 // shellsOwnKeys refuses to try S3 with keys that are this shell's, for the registry

@@ -9,7 +9,6 @@ import (
 
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/host"
-	"github.com/regctl/regctl/internal/image"
 	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/statedir"
 	"github.com/regctl/regctl/internal/step"
@@ -48,11 +47,11 @@ func swarmSite(ctx context.Context, r *Registry) (*site, error) {
 	}
 	p := swarmPlace(r.Dir, r.Spec)
 	p.UID, p.GID, p.ContainerUser = user.UID, user.GID, user.Container
-	own, err := image.Executable()
+	program, err := r.program()
 	if err != nil {
 		return nil, err
 	}
-	renewing, err := renewalSteps(r, renewalOptions(r, p, own, engine.FindSupervision()))
+	renewing, err := renewalSteps(r, renewalOptions(r, p, program, engine.FindSupervision()))
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +65,8 @@ func swarmSite(ctx context.Context, r *Registry) (*site, error) {
 		made := engine.Volume{Name: volume, Registry: r.Spec.Name, Dir: string(r.Dir), UID: p.UID, GID: p.GID}
 		p.Runtime = append([]step.Step{engine.VolumeStep{Want: made}}, p.Runtime...)
 	}
-	s := newSwarmSite(docker, r, engine.Images{Exe: c.exe, Info: c.info, Progress: r.Progress}, engine.Binary{Source: own, Link: true})
-	s.engine, s.place, s.image, s.service = docker.Endpoint(), p, c.info.Ref, want
+	s := newSwarmSite(docker, r, engine.Images{Exe: c.exe, Info: c.info, Progress: r.Progress}, engine.Binary{Source: program, Link: true})
+	s.engine, s.place, s.image, s.own, s.service = docker.Endpoint(), p, c.info.Ref, c.own, want
 	s.preflight = func(ctx context.Context) error { return r.swarmPreflight(ctx, docker, nodes, want, p) }
 	return s, nil
 }

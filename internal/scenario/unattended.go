@@ -16,6 +16,7 @@ func renewalOptions(r *Registry, p Place, source string, supervision engine.Supe
 	return engine.RenewalOptions{
 		Name: r.Spec.Name, Dir: r.Dir, Source: source, Seed: r.Spec.First(), Supervision: supervision,
 		Writes:   proxyFolders(r.Spec, p),
+		Again:    r.cutShort(),
 		CronFile: source == "" && !supervision.Systemd && supervision.Reboot == host.File,
 	}
 }

@@ -124,6 +124,9 @@ func (s Spec) mirrorWarnings() (all []string) {
 	if s.Auth.Mode != AuthNone {
 		all = append(all, "dockerd sends a mirror no credentials: Docker hosts that have this one in registry-mirrors are refused, and pull from Docker Hub itself; containerd and podman can log in")
 	}
+	if s.Redis.URL != "" {
+		all = append(all, "redis.url (--redis) is of no use to a mirror, which asks its storage each time: layers that several images share go when the first of them expires")
+	}
 	if s.Image != "" {
 		all = append(all, "a stock image does not start while "+m.Of+" is away; the registry inside regctl does")
 	}

@@ -88,8 +88,9 @@ func TestMirrorWarnings(t *testing.T) {
 		t.Errorf("a sound one: %q", w)
 	}
 	s.Mirror.Of, s.Auth.Mode, s.Image = "http://up.test", AuthHtpasswd, "registry:3"
+	s.Redis.URL = "redis://cache.example.com:6379"
 	all := strings.Join(s.Warnings(), "\n")
-	for _, want := range []string{"in clear", "no credentials", "does not start"} {
+	for _, want := range []string{"in clear", "no credentials", "does not start", "of no use to a mirror"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is missing in\n%s", want, all)
 		}

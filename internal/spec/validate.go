@@ -60,6 +60,9 @@ func (s Spec) checkName() *finding {
 	if strings.HasSuffix(s.Name, "-renew") {
 		return newFinding("name", "choose one with another end", "%q would be mistaken for what renews the certificate of %s", s.Name, strings.TrimSuffix(s.Name, "-renew"))
 	}
+	if s.Name == "undo" { // as root, the registry's directory would be that of package host's originals
+		return newFinding("name", "choose another name", "%q is the folder in which regctl keeps what it changed on a client", s.Name)
+	}
 	if !nameForm.MatchString(s.Name) {
 		return newFinding("name", "2 to 48 letters, digits, hyphens, dots or underscores, a letter or digit first", "%q cannot name a container and a directory", s.Name)
 	}

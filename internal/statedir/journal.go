@@ -25,6 +25,8 @@ type Journal struct {
 	State *State
 	// Sync takes the place of (*os.File).Sync, for tests that count.
 	Sync func(*os.File) error
+	// Upgrade has the receipts kept in State.Upgrade too, which is set.
+	Upgrade bool
 
 	batch string
 }
@@ -36,6 +38,8 @@ type pending struct {
 	Batch string    `json:"batch"`
 	PID   int       `json:"pid"`
 	Ops   []host.Op `json:"ops"`
+	// Upgrade is the Journal's.
+	Upgrade bool `json:"upgrade,omitempty"`
 	// Before has the original of each op's thing, in the order of Ops.
 	Before []host.Fact `json:"before"`
 }
@@ -48,7 +52,7 @@ const journalHead = "regctl journal 1 sha256:"
 // to disk with its bytes on the file systems that matter.
 func (j *Journal) Begin(ops []host.Op, before host.Facts) error {
 	j.batch = rand.Text()
-	p := pending{Batch: j.batch, PID: os.Getpid(), Ops: ops}
+	p := pending{Batch: j.batch, PID: os.Getpid(), Ops: ops, Upgrade: j.Upgrade}
 	for _, op := range ops {
 		p.Before = append(p.Before, before[op.Ref])
 	}
@@ -83,6 +87,9 @@ func (j *Journal) write(data []byte) error {
 // unfinished.
 func (j *Journal) Commit(receipts []host.Receipt) error {
 	j.State.Receipts = step.Merge(j.State.Receipts, receipts)
+	if j.Upgrade {
+		j.State.Upgrade.note(receipts)
+	}
 	j.State.Batch = j.batch
 	j.State.LastApplied = time.Now().UTC().Truncate(time.Second)
 	if err := save(j.Dir, *j.State, j.Sync); err != nil {

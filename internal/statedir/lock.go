@@ -100,15 +100,36 @@ func (l *Lock) sign(command string) {
 // Release lets the next command go on. Releasing twice is allowed.
 func (l *Lock) Release() error { return l.file.Close() }
 
-func heldFault(d Dir) error {
-	var h holder
+// HeldBy names the command that works on d, and since when: "" for this one.
+func HeldBy(d Dir) string {
+	h := readHolder(d)
+	if h.PID == os.Getpid() {
+		return ""
+	}
+	return h.String()
+}
+
+func (h holder) String() string {
+	if h.PID == 0 {
+		return "another regctl"
+	}
+	return fmt.Sprintf("pid %d (%s) since %s", h.PID, h.Command, h.Since.Local().Format(time.TimeOnly))
+}
+
+// readHolder gives the zero holder where nobody has signed.
+func readHolder(d Dir) (h holder) {
 	data, err := os.ReadFile(d.LockFile())
-	if err == nil {
-		err = json.Unmarshal(data, &h)
+	if err != nil || json.Unmarshal(data, &h) != nil {
+		return holder{}
 	}
-	if err != nil || h.PID == 0 {
-		return fault.Fail("wait for it to finish, or give it longer with --timeout", "%s is held by another regctl", d)
+	return h
+}
+
+func heldFault(d Dir) error {
+	h := readHolder(d)
+	hint := "wait for it to finish, or give it longer with --timeout"
+	if h.PID != 0 {
+		hint = fmt.Sprintf("wait for it to finish, or end it: kill %d", h.PID)
 	}
-	return fault.Fail(fmt.Sprintf("wait for it to finish, or end it: kill %d", h.PID),
-		"%s is held by pid %d (%s) since %s", d, h.PID, h.Command, h.Since.Local().Format(time.TimeOnly))
+	return fault.Fail(hint, "%s is held by %s", d, h)
 }

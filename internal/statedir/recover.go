@@ -34,6 +34,9 @@ func Recover(ctx context.Context, d Dir, h host.Host) ([]host.Receipt, error) {
 	}
 	receipts, failed := finish(ctx, h, p, true)
 	s.Receipts = step.Merge(s.Receipts, receipts)
+	if p.Upgrade && s.Upgrade != nil {
+		s.Upgrade.note(receipts)
+	}
 	if failed != nil {
 		return receipts, errors.Join(failed, Save(d, s))
 	}

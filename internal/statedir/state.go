@@ -22,8 +22,11 @@ const (
 	PhaseKept     Phase = "kept" // destroyed but for its data
 )
 
-// StateVersion is the schema of state.json that this program writes.
-const StateVersion = 1
+// StateVersion is the schema of state.json that this program writes for a registry that
+// it makes or upgrades. Version 2 came with Program: a regctl that knows 1 alone would
+// run whatever registry it finds from itself. One of version 1 is read, and written as
+// such, until it is upgraded, for an older regctl may renew its certificate.
+const StateVersion = 2
 
 // State is what was applied. It holds originals of files changed outside the
 // directory, so its file is 0600.
@@ -33,7 +36,10 @@ type State struct {
 	Phase         Phase  `json:"phase"`
 	Runtime       string `json:"runtime,omitempty"`
 	Image         string `json:"image,omitempty"` // reference of the image in use
-	TLS           string `json:"tls,omitempty"`   // tls.mode as applied
+	// Program is the version of the regctl that serves and renews; "" where that is not
+	// known, of schema version 1 for one.
+	Program string `json:"program,omitempty"`
+	TLS     string `json:"tls,omitempty"` // tls.mode as applied
 	// PublicCA says that clients trust it, as applied, as they trust the rest of the
 	// internet; Address is how they name it.
 	PublicCA bool   `json:"publicCA,omitempty"`
@@ -51,12 +57,35 @@ type State struct {
 	Renewal *Renewal `json:"renewal,omitempty"`
 	// Rotation is the replacement of the CA, or of TLS, that is under way; nil when there is none.
 	Rotation *Rotation `json:"rotation,omitempty"`
+	// Upgrade is the move to another program that is under way; nil when there is none.
+	Upgrade *Upgrade `json:"upgrade,omitempty"`
 	// Restored is the SHA-256 of the archive that the registry came from; "" of others.
 	Restored string `json:"restored,omitempty"`
 	// Receipts lead back to the machine as it was before the registry.
 	Receipts []host.Receipt `json:"receipts,omitempty"`
 	// Batch is the last journal that went into Receipts.
 	Batch string `json:"batch,omitempty"`
+}
+
+// Upgrade leads back to the program before, or on to the one after.
+type Upgrade struct {
+	Since time.Time `json:"since"`
+	// Image is what the registry ran from before; "" without one of ours.
+	Image string `json:"image,omitempty"`
+	// Receipts are those of the upgrade alone, of each try, oldest first.
+	Receipts []host.Receipt `json:"receipts,omitempty"`
+	// Proven says that the registry was seen to serve: there is no way back any more, and
+	// what the program before left behind goes.
+	Proven bool `json:"proven,omitempty"`
+}
+
+// note keeps what leads back. A restart is kept as well, unlike in State.Receipts.
+func (u *Upgrade) note(receipts []host.Receipt) {
+	for _, r := range receipts {
+		if r.Changed {
+			u.Receipts = append(u.Receipts, r)
+		}
+	}
 }
 
 // Renewal is one attempt to renew the certificate.
@@ -153,7 +182,9 @@ func save(d Dir, s State, sync func(*os.File) error) error {
 }
 
 func encode(s State) ([]byte, error) {
-	s.SchemaVersion = StateVersion
+	if s.SchemaVersion == 0 {
+		s.SchemaVersion = StateVersion
+	}
 	data, err := json.MarshalIndent(s, "", "  ")
 	return append(data, '\n'), err
 }

@@ -41,7 +41,7 @@ func TestStateComesBack(t *testing.T) {
 
 func TestLoadStateRefuses(t *testing.T) {
 	for data, want := range map[string]string{
-		`{"schemaVersion":2,"phase":{}}`:     " has schema version 2, and this regctl knows 1",
+		`{"schemaVersion":3,"phase":{}}`:     " has schema version 3, and this regctl knows 2",
 		`{"schemaVersion":1,"phase":"ready"`: " is damaged: unexpected end of JSON input",
 		``:                                   " is damaged: unexpected end of JSON input",
 		`{"schemaVersion":1,"phase":3}`:      " is damaged: json: cannot unmarshal number into Go struct field State.phase of type statedir.Phase",
@@ -126,5 +126,58 @@ func TestEraseLeavesWhatIsNotOurs(t *testing.T) {
 	entries, err := os.ReadDir(string(d))
 	if err != nil || len(entries) != 1 {
 		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+// A state of the schema before is written back as such, for those who know no other.
+func TestOlderStateStays(t *testing.T) {
+	d := Dir(t.TempDir())
+	must(t, os.WriteFile(d.State(), []byte(`{"schemaVersion":1,"phase":"ready","image":"regctl:1"}`), 0o600))
+	s, err := LoadState(d)
+	must(t, err)
+	s.Engine = "unix:///x"
+	must(t, Save(d, s))
+	if s, err = LoadState(d); err != nil || s.SchemaVersion != 1 || s.Engine == "" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// What an upgrade did is kept apart as well, whether its journal was ended or recovered.
+func TestUpgradeKeepsItsReceipts(t *testing.T) {
+	d := Dir(filepath.Join(t.TempDir(), "registry"))
+	held(t, d)
+	s, err := LoadState(d)
+	must(t, err)
+	s.Upgrade = &Upgrade{}
+	must(t, Save(d, s))
+	write := func(name, data string) host.Op {
+		uid, gid := self()
+		return host.Op{
+			Ref: host.Ref{Kind: host.File, Path: d.Join(name)}, Action: host.Change, Before: host.AnyBefore,
+			Want: host.Fact{Exists: true, Data: []byte(data), Mode: 0o600, UID: uid, GID: gid},
+		}
+	}
+	h := host.NewLocal(nil)
+	for i, name := range []string{"committed", "killed", "of another command"} {
+		j := &Journal{Dir: d, State: &s, Upgrade: i < 2}
+		op := write(name, "new")
+		must(t, j.Begin([]host.Op{op}, host.Facts{}))
+		if i > 0 {
+			_, err := Recover(t.Context(), d, h)
+			must(t, err)
+			s, err = LoadState(d)
+			must(t, err)
+			continue
+		}
+		receipts, err := h.Do(t.Context(), []host.Op{op})
+		must(t, err)
+		must(t, j.Commit(receipts))
+	}
+	var names []string
+	for _, r := range s.Upgrade.Receipts {
+		names = append(names, filepath.Base(r.Path))
+	}
+	if got := strings.Join(names, " "); got != "committed killed" || len(s.Receipts) != 3 {
+		t.Errorf("kept %q, and %d in all", got, len(s.Receipts))
 	}
 }

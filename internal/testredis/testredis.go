@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -15,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -111,13 +113,27 @@ func (s Server) run(t *testing.T, dir, key string) bool {
 	}
 }
 
-// Keys lists what is in it, of one without TLS.
+// Client is one of its default user, until the test ends.
+func (s Server) Client(t *testing.T) *redis.Client {
+	t.Helper()
+	options := &redis.Options{Addr: s.Addr, Password: s.Password, DisableIdentity: true}
+	if s.CA != "" {
+		pem, err := os.ReadFile(s.CA)
+		must(t, err)
+		options.TLSConfig = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+		options.TLSConfig.RootCAs.AppendCertsFromPEM(pem)
+	}
+	client := redis.NewClient(options)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// Keys lists what is in it, in order.
 func (s Server) Keys(t *testing.T) []string {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: s.Addr, Password: s.Password})
-	defer client.Close()
-	keys, err := client.Keys(context.Background(), "*").Result()
+	keys, err := s.Client(t).Keys(context.Background(), "*").Result()
 	must(t, err)
+	slices.Sort(keys)
 	return keys
 }
 

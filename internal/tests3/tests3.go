@@ -66,15 +66,30 @@ func New(t testing.TB, addr string) *Server {
 // Objects is how many files there are in Bucket.
 func (s *Server) Objects() int {
 	s.t.Helper()
-	n := 0
+	n, _ := s.used()
+	return n
+}
+
+// Bytes is the size of all files in Bucket.
+func (s *Server) Bytes() int64 {
+	s.t.Helper()
+	_, size := s.used()
+	return size
+}
+
+func (s *Server) used() (n int, size int64) {
+	s.t.Helper()
 	err := s.asRoot().ListObjectsV2Pages(&s3.ListObjectsV2Input{Bucket: aws.String(Bucket)}, func(page *s3.ListObjectsV2Output, _ bool) bool {
 		n += len(page.Contents)
+		for _, o := range page.Contents {
+			size += aws.Int64Value(o.Size)
+		}
 		return true
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return n
+	return n, size
 }
 
 // Allow makes a user who may do these things with Bucket, and no other: actions are

@@ -43,21 +43,28 @@ func Reads() []host.Ref {
 }
 
 // ReadsFor lists what SeenClient must be given where only these stores count; none
-// means those of Reads.
-func ReadsFor(stores []Store) []host.Ref {
+// means those of Reads. A client that is to be proven is asked about its runtimes.
+func ReadsFor(stores []Store, opts Options, proven bool) []host.Ref {
 	own := []Store{Docker, Rootless, Podman, OS} // they need not know how others are set up
 	other := func(s Store) bool { return !slices.Contains(own, s) }
-	if len(stores) == 0 || slices.ContainsFunc(stores, other) {
+	switch {
+	case len(stores) == 0 || slices.ContainsFunc(stores, other):
 		return Reads()
+	case proven || opts.AsMirror || opts.Login != nil || len(stores) > 1 || stores[0] != Docker:
+		return []host.Ref{host.MachineRef()}
 	}
-	return []host.Ref{host.MachineRef()}
+	return []host.Ref{host.WhoamiRef()} // certs.d is the same for every Docker
 }
 
 // SeenClient makes a client of what Reads found.
 func SeenClient(seen host.Facts) Client {
 	at := func(kind host.Kind, path string) host.Fact { return seen[host.Ref{Kind: kind, Path: path}] }
+	machine, whole := seen[host.MachineRef()]
+	if !whole {
+		machine = seen[host.WhoamiRef()]
+	}
 	c := Client{
-		Machine:          host.ParseMachine(seen[host.MachineRef()]),
+		Machine:          host.ParseMachine(machine),
 		ContainerdConfig: at(host.Source, containerdConfig).Data,
 		Sysconfig:        at(host.Source, sysconfigDocker).Data,
 		DaemonConfig:     at(host.Source, daemonConfig).Data,

@@ -77,8 +77,9 @@ func (c Client) containerdMajor() int {
 	return 1
 }
 
-// cri reports whether containerd's CRI plugin is on and there is somebody to use
-// it. Docker's own containerd has it switched off, or on and unused.
+// cri reports whether containerd's CRI plugin is on and there is somebody to use it.
+// That of a dockerd that runs has it switched off, or on and unused; so has one that is
+// there for nerdctl.
 func (c Client) cri() bool {
 	if !c.has("containerd") && !c.runs("containerd") {
 		return false
@@ -92,5 +93,13 @@ func (c Client) cri() bool {
 			return false
 		}
 	}
-	return c.has("crictl") || !c.has("dockerd", "nerdctl")
+	return c.has("crictl") || !c.has("nerdctl") && c.DockerdPID == 0 && !c.runs("dockerd")
+}
+
+// ownContainerd reports whether auto takes containerd for a runtime by itself. Where
+// dockerd is installed and does not run, it may be that one's, unless somebody has set
+// config_path for it.
+func (c Client) ownContainerd() bool {
+	dir, err := ConfigPathIn(c.ContainerdConfig)
+	return c.has("nerdctl") || c.cri() && (c.has("crictl") || !c.has("dockerd") || err == nil && dir != "")
 }

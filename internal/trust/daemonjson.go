@@ -138,7 +138,11 @@ func (d DaemonJSON) readList(data []byte, doc *document) error {
 	line := lineAt(data, doc.value.StartOffset)
 	list, ok := doc.value.Value.(*hujson.Array)
 	if !ok {
-		return refuse(line, `write it as a list: "`+string(d.List)+`": []`, "%s is not a list", d.List)
+		was := strings.TrimSpace(string(data[doc.value.StartOffset:doc.value.EndOffset]))
+		if !strings.HasPrefix(was, `"`) || strings.Contains(was, "@") {
+			was = "" // null, say, or with a password in it
+		}
+		return refuse(line, "write it as a list: "+quote(string(d.List))+": ["+was+"]", "%s is not a list", d.List)
 	}
 	doc.list = list
 	for i, v := range list.Elements {

@@ -28,7 +28,7 @@ func runtimes() []runtimeOf {
 }
 
 // there reports whether the client has a runtime. Docker's private containerd does
-// not count as containerd; see Client.cri.
+// not count as containerd; see Client.ownContainerd.
 func (c Client) there(s Store) bool {
 	switch s {
 	case Docker:
@@ -38,7 +38,7 @@ func (c Client) there(s Store) bool {
 	case Podman:
 		return c.has("podman", "buildah", "crio") || c.runs("crio")
 	case Containerd:
-		return c.cri() || c.has("nerdctl")
+		return c.ownContainerd()
 	case K3s:
 		return c.has("k3s", "rke2") || c.runs("k3s", "k3s-server", "k3s-agent", "rke2")
 	case BuildKit:

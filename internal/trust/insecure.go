@@ -9,7 +9,7 @@ import (
 )
 
 func insecureWarning(r Registry) string {
-	return r.Address() + " is an insecure registry for this client now: nothing proves whom it talks to, and images and passwords cross the network in clear"
+	return r.Address() + " is an insecure registry for this client: nothing proves whom it talks to, and images and passwords cross the network in clear"
 }
 
 // insecureDocker lists the registry in daemon.json, which dockerd reads on SIGHUP.
@@ -30,10 +30,11 @@ func (p *Placement) daemonJSON(r Registry, e DaemonJSON, c Client, opts Options,
 	if p.Path == daemonConfig {
 		p.Steps = append(p.Steps, r.dirs(0, 0, "/etc/docker")...)
 	}
-	p.Steps = append(p.Steps, Edit{
+	edit := Edit{
 		Path: p.Path, Mode: 0o644, Editor: e,
 		Then: func(_, after []byte) ([]host.Op, error) { return c.noticed(after, p.Path, shows, opts) },
-	})
+	}
+	p.Steps = append(p.Steps, edit, heard{edit, shows})
 	return nil
 }
 

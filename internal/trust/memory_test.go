@@ -24,10 +24,11 @@ type memory struct {
 	parts     map[string][]string
 	noted     []host.Entry
 	acts      []string
+	info      string // what docker info says
 }
 
 func newMemory(machine string, files map[string]string) *memory {
-	m := &memory{machine, map[string]host.Fact{}, map[string]bool{"/": true}, map[string]host.Fact{}, map[string][]string{}, nil, nil}
+	m := &memory{machine, map[string]host.Fact{}, map[string]bool{"/": true}, map[string]host.Fact{}, map[string][]string{}, nil, nil, "{}"}
 	for name, text := range files {
 		m.files[name] = host.Fact{Exists: true, Data: []byte(text), Mode: 0o640, UID: 7}
 		for dir := path.Dir(name); dir != "/"; dir = path.Dir(dir) {
@@ -49,8 +50,11 @@ func (m *memory) Look(_ context.Context, refs []host.Ref) (host.Facts, error) {
 		switch r.Kind {
 		case host.Runtime:
 			f = host.Fact{Exists: true, Data: []byte(m.machine)}
-			if r == host.LedgerRef() {
+			switch r {
+			case host.LedgerRef():
 				f.Data = m.ledger()
+			case host.DockerInfoRef():
+				f.Data = []byte(m.info)
 			}
 		case host.Dir:
 			f = host.Fact{Exists: m.dirs[r.Path], Mode: 0o755, Edit: m.record(r)}
@@ -75,6 +79,9 @@ func (m *memory) Do(ctx context.Context, ops []host.Op) ([]host.Receipt, error) 
 		}
 		if op.Kind == host.Act {
 			m.acts = append(m.acts, op.Path)
+			if op.Path == host.ReloadDockerd().Path || op.Path == host.RestartService("docker").Path {
+				m.reload()
+			}
 			continue
 		}
 		seen, _ := m.Look(ctx, []host.Ref{op.Ref})
@@ -90,6 +97,12 @@ func (m *memory) Do(ctx context.Context, ops []host.Op) ([]host.Receipt, error) 
 		receipts = append(receipts, host.Receipt{Ref: op.Ref, Action: op.Action, Before: old, After: seen[op.Ref].Hash(), Changed: true, Part: op.Part})
 	}
 	return receipts, nil
+}
+
+// reload has dockerd read its configuration; it shows mirrors with a slash behind them.
+func (m *memory) reload() {
+	text := string(m.files[daemonConfig].Data)
+	m.info = text + strings.ReplaceAll(text, `"`, `/"`)
 }
 
 func (m *memory) carryOut(op host.Op) error {

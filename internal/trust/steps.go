@@ -58,8 +58,8 @@ func (p place) Reads() []host.Ref { return []host.Ref{p.file(), p.edit()} }
 func (p place) Plan(seen host.Facts) (step.Change, error) {
 	old, as := seen[p.file()], seen[p.edit()]
 	part := whole{p.id, p.store, p.data}
-	if old.Exists && old.Foreign == "" && string(old.Data) == string(p.data) {
-		return step.Change{}, nil // whoever's it is, mode and owner included
+	if old.Exists && old.Foreign == "" && string(old.Data) == string(p.data) && (old.Edit == nil || p.asOurs(old)) {
+		return step.Change{}, nil // whoever's it is; mode and owner are our business if it is ours
 	}
 	if as.Edit != nil || old.Exists && old.Edit == nil {
 		return Edit{Path: p.path, Editor: part, Mode: 0o644, UID: p.uid, GID: p.gid}.Plan(seen)
@@ -71,6 +71,9 @@ func (p place) Plan(seen host.Facts) (step.Change, error) {
 	c, err := step.WriteFile{Path: p.path, Data: p.data, Mode: 0o644, UID: p.uid, GID: p.gid}.Plan(seen)
 	return noted(c, name), err
 }
+
+// asOurs reports whether mode and owner are those that a file of ours has.
+func (p place) asOurs(f host.Fact) bool { return f.Mode == 0o644 && f.UID == p.uid && f.GID == p.gid }
 
 // Edit keeps a part of ours in a file of somebody else.
 type Edit struct {

@@ -90,6 +90,8 @@ func TestStores(t *testing.T) {
 			[]string{"/etc/containerd/hosts/registry.test:5000/ca.crt", "/etc/containerd/hosts/registry.test:5000/hosts.toml"},
 			"",
 		},
+		{"containerd beside a Docker that does not run", debian + "tool dockerd /x\ntool containerd /y\ndaemon containerd 98\n", map[string]string{"/etc/containerd/config.toml": "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\n  config_path = \"/etc/containerd/certs.d\"\n"}, secure(), nil, Options{}, "docker now, containerd now", []string{"/etc/containerd/certs.d/registry.test:5000/ca.crt", "/etc/containerd/certs.d/registry.test:5000/hosts.toml", "/etc/docker/certs.d/registry.test:5000/ca.crt"}, ""},
+		{"containerd named beside a Docker that does not run", debian + "tool dockerd /x\ntool containerd /y\ndaemon containerd 98\n", nil, secure(), []Store{Containerd}, Options{Restart: true}, "containerd restart", []string{"/etc/containerd/certs.d/registry.test:5000/ca.crt", "/etc/containerd/certs.d/registry.test:5000/hosts.toml", "/etc/containerd/config.toml"}, "restart-service containerd"},
 		{"containerd without it", debian + "tool containerd /usr/bin/containerd\n", nil, plain(), nil, Options{Restart: true}, "insecure restart", []string{"/etc/containerd/certs.d/registry.test:5000/hosts.toml", "/etc/containerd/config.toml"}, "restart-service containerd"},
 		{"nerdctl", debian + "tool nerdctl /usr/bin/nerdctl\n", nil, secure(), nil, Options{}, "containerd now", []string{"/etc/containerd/certs.d/registry.test:5000/ca.crt", "/etc/containerd/certs.d/registry.test:5000/hosts.toml"}, ""},
 		{"k3s", debian + "daemon k3s-server 7\n", nil, secure(), nil, Options{Restart: true}, "k3s restart", []string{"/etc/rancher/k3s/certs.d/registry.test:5000/ca.crt", "/etc/rancher/k3s/registries.yaml"}, "restart-service k3s"},
@@ -146,6 +148,26 @@ func TestStores(t *testing.T) {
 				t.Errorf("not restored:\n%v\n%v", before, after)
 			}
 		})
+	}
+}
+
+// TestEntryThatDockerdHasNotRead is there, by somebody's hand, and not in effect.
+func TestEntryThatDockerdHasNotRead(t *testing.T) {
+	held := map[string]string{daemonConfig: `{"insecure-registries": ["registry.test:5000"]}`}
+	m := newMemory(debian+dockerd+v20, held)
+	before := m.tree()
+	if _, err := trusting(t, m, plain(), nil, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(m.acts, ", "); got != `validate-dockerd /etc/docker/daemon.json, reload-dockerd, docker-info-shows "registry.test:5000"` {
+		t.Errorf("told: %s", got)
+	}
+	if len(m.parts) > 0 || !maps.Equal(before, m.tree()) {
+		t.Errorf("it was touched: %v", m.tree())
+	}
+	m.info = "" // docker info says nothing
+	if placed, err := trusting(t, m, plain(), nil, Options{}); err != nil || len(placed) != 1 {
+		t.Errorf("%v, %+v", err, placed)
 	}
 }
 

@@ -43,6 +43,7 @@ type Target struct {
 // Outcome is what came of one store. It is Verified or has an Err, which has a hint.
 type Outcome struct {
 	Store    trust.Store
+	Path     string // of the placement: a store may have several
 	Verified bool
 	By       string // "docker pull", "curl"; also of what failed, where something was tried
 	Note     string // what people ought to know: what was not proven, and why
@@ -80,7 +81,7 @@ func Client(ctx context.Context, h host.Host, c trust.Client, placed []trust.Pla
 			continue // they prove themselves by the others, or need no proof
 		}
 		o := v.one(ctx, p)
-		o.Store = p.Store
+		o.Store, o.Path = p.Store, p.Path
 		all = append(all, o)
 	}
 	return all

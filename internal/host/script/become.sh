@@ -22,5 +22,10 @@ while [ "$n" -gt 0 ]; do
 	n=$((n - ${#c}))
 done
 printf '\n%s refused %s\n' "$M" "$(printf %s "$why" | tr '\n' ' ')"
-IFS= read -r go && [ "$go" = ask ] || exit 1
+IFS= read -r go || exit 1
+case $go in
+ask) ;;
+stay) exec sh -c "$ready; $LOADER" sh "$M" ;;
+*) exit 1 ;;
+esac
 LC_ALL=C exec sudo -S -H -p "$prompt" sh -c "$ready; $LOADER" sh "$M"

@@ -10,7 +10,11 @@ fact() {
 	edit | source)
 		follow=-L
 		[ "$1" = source ] || direct "$p" || real
-		[ -e "$p" ] || return 0
+		if [ ! -e "$p" ]; then
+			# What was written there would take the place of the link.
+			[ "$1" = source ] || [ ! -L "$p" ] || e=1 foreign='a symlink that leads nowhere'
+			return 0
+		fi
 		;;
 	*) [ -e "$p" ] || [ -L "$p" ] || return 0 ;;
 	esac

@@ -1,27 +1,3 @@
-# about answers what the machine is asked about itself. The lines are text.
-about() {
-	if [ "$1" = login-docker-config ]; then
-		loginuser
-		fact source "$home/.docker/config.json"
-		tell source fact
-		return 0
-	fi
-	say fact 1 0 0 0
-	case $1 in
-	machine) machine ;;
-	ledger)
-		loadledger
-		O=$O${L#"$nl"}
-		records
-		;;
-	docker-info)
-		dockerinfo
-		[ -z "$t" ] || line "$t"
-		;;
-	esac
-	say text
-}
-
 # daemons lists the daemons of this machine that matter, "name pid" a line. Those
 # that see other mounts are another machine's: a container, for one.
 daemons() {
@@ -67,14 +43,7 @@ each() {
 
 # machine answers with what there is to know of this machine, "key value" a line.
 machine() {
-	line "uid ${me%:*}"
-	line "gid ${me#*:}"
-	line "home $HOME"
-	line "login-uid ${SUDO_UID:-${me%:*}}"
-	line "login-gid ${SUDO_GID:-${me#*:}}"
-	loginuser
-	line "login-user $login"
-	[ -z "$home" ] || line "login-home $home"
+	whoami
 	for j in /etc/os-release /usr/lib/os-release; do
 		[ -r "$j" ] || continue
 		while IFS= read -r t; do
@@ -107,21 +76,6 @@ machine() {
 		t=$(readlink "/proc/$pid/exe") && [ -x "$t" ] || t=dockerd
 		line "dockerd-version $("$t" --version 2>/dev/null)"
 	fi
-}
-
-# loginuser sets login to the user who logged in, and home to that user's folder.
-# Those who are not in passwd are asked about elsewhere.
-loginuser() {
-	login=$SUDO_USER home=
-	while IFS=: read -r name _ j _ _ t _; do
-		if [ "$name" = "$SUDO_USER" ] || { [ -z "$SUDO_USER" ] && [ "$j" = "${me%:*}" ]; }; then
-			login=$name home=$t
-			break
-		fi
-	done </etc/passwd
-	[ -n "$login" ] || login=$(id -un)
-	# One from a directory service; root has been given root's HOME.
-	[ -n "$home" ] || [ -n "$SUDO_USER" ] || home=$HOME
 }
 
 # tools answers with where on the path those are that are there.

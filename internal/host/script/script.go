@@ -16,10 +16,11 @@ const Loader = `exec sh -c '` + loader + `'`
 
 const loader = `LC_ALL=C; export LC_ALL; ` + load
 
-// load reads a number and that many bytes, and runs them.
-const load = `IFS= read -r n; s=; ` +
-	`while [ "$n" -gt 0 ]; do c=$(dd bs="$n" count=1 2>/dev/null; echo x); c=${c%x}; ` +
-	`[ -n "$c" ] || exit 1; s=$s$c; n=$((n - ${#c})); done; eval "$s"`
+// load reads a number and that many bytes, of which the last is no newline, and runs
+// them. A dd that knows no fullblock reads nothing at first and then what there is.
+const load = `IFS= read -r n; s=$(exec dd iflag=fullblock bs="$n" count=1 2>/dev/null); ` +
+	`while [ "${#s}" -lt "$n" ]; do c=$(dd bs="$((n - ${#s}))" count=1 2>/dev/null; echo x); c=${c%x}; ` +
+	`[ -n "$c" ] || exit 1; s=$s$c; done; eval "$s"`
 
 var (
 	//go:embed become.sh
@@ -44,6 +45,12 @@ var (
 	lock string
 	//go:embed ledger.sh
 	ledger string
+	//go:embed about.sh
+	about string
+	//go:embed remove.sh
+	remove string
+	//go:embed link.sh
+	link string
 	//go:embed runtime.sh
 	runtime string
 	//go:embed action.sh
@@ -56,15 +63,15 @@ var (
 	image string
 )
 
-// Main is the script that looks at a machine and changes files of our own. To read it
-// is a good part of what a client does, so what else there is comes when it is needed.
+// Main is the script that looks at files and makes some of our own. To read it is a
+// good part of what a client does, so what else there is comes when it is needed.
 func Main() string {
-	return "more() { " + load + "; s=; }\n" + strip(lib+look+do+files+undo+safe+lock+ledger+runtime+main)
+	return "more() { " + load + "; s=; }\n" + strip(lib+look+do+files+undo+safe+lock+ledger+about+main)
 }
 
-// More is what Main reads after "more", in the same way as the loader reads Main: how to change files
-// of others, logins and what runs.
-func More() string { return strip(edit + credential + action + verify) }
+// More is what Main reads after "more", in the same way as the loader reads Main: how to remove things, to
+// change files of others and logins, and what there is to know and do about what runs.
+func More() string { return strip(remove + link + edit + credential + runtime + action + verify) }
 
 // Image is the script that has a Docker Engine hold an image or let it go. It stands
 // alone: what is sent to it after its first lines is not for a shell.
@@ -82,5 +89,5 @@ func strip(script string) string {
 			b.WriteString(line)
 		}
 	}
-	return b.String()
+	return strings.TrimSuffix(b.String(), "\n")
 }
