@@ -12,15 +12,6 @@ import (
 	"github.com/regctl/regctl/internal/testfleet"
 )
 
-// TestSwarmTrouble refuses what would go wrong, finishes or clears away what was killed,
-// and measures what one address costs.
-func TestSwarmTrouble(t *testing.T) {
-	s := newSwarmRun(t, 2)
-	s.refuses(t)
-	s.killed(t)
-	s.oneAddress(t)
-}
-
 // refuses what cannot be made, and leaves nothing.
 func (s *swarmRun) refuses(t *testing.T) {
 	t.Helper()

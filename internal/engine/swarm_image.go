@@ -37,6 +37,9 @@ func (d *Docker) SaveImage(ctx context.Context, ref string, w io.Writer) error {
 
 // ImageServices lists the services of the swarm that name an image by its ID, in order.
 func (d *Docker) ImageServices(ctx context.Context, id string) ([]string, error) {
+	if _, in, err := d.swarmSelf(ctx); err != nil || !in { // in no swarm any more
+		return nil, err
+	}
 	services, err := d.api.ServiceList(ctx, swarm.ServiceListOptions{})
 	var names []string
 	for _, s := range services {
@@ -51,6 +54,9 @@ func (d *Docker) ImageServices(ctx context.Context, id string) ([]string, error)
 // LackedImage lists by ID the nodes that a task of a service was sent to in vain, since the
 // image with an ID was not there, and when that was last.
 func (d *Docker) LackedImage(ctx context.Context, service, id string) (map[string]time.Time, error) {
+	if _, in, err := d.swarmSelf(ctx); err != nil || !in {
+		return nil, err
+	}
 	tasks, err := d.api.TaskList(ctx, swarm.TaskListOptions{Filters: filters.NewArgs(filters.Arg("service", service))})
 	if errdefs.IsNotFound(err) {
 		return nil, nil
