@@ -3,7 +3,6 @@ package scenario
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/netip"
 	"path"
 	"slices"
@@ -15,7 +14,6 @@ import (
 	"github.com/regctl/regctl/internal/engine"
 	"github.com/regctl/regctl/internal/fault"
 	"github.com/regctl/regctl/internal/host"
-	"github.com/regctl/regctl/internal/image"
 	"github.com/regctl/regctl/internal/spec"
 	"github.com/regctl/regctl/internal/statedir"
 	"github.com/regctl/regctl/internal/step"
@@ -104,24 +102,28 @@ func dockerSite(ctx context.Context, r *Registry) (*site, error) {
 	s := newDockerSite(docker, r.Dir, r.Spec, engine.Images{Exe: c.exe, Info: c.info, Progress: r.Progress}, engine.Binary{Source: program, Link: true})
 	s.engine = docker.Endpoint()
 	s.place, s.image, s.own = p, c.info.Ref, c.own
-	s.preflight = func(ctx context.Context) error {
-		if err := r.redisPreflight(ctx, p); err != nil {
-			return err
-		}
-		if err := r.proxyPreflight(ctx, p); err != nil || len(p.Withdrawn) > 0 {
-			return err
-		}
-		if r.Spec.Proxied() && !r.Spec.ProxyOnHost() && !r.moves(ctx) {
-			return docker.CheckPorts(ctx, proxyContainer(r.Spec, p))
-		}
-		for n := 1; n <= r.Spec.Count(); n++ {
-			if err := docker.CheckPorts(ctx, replica(r.Spec, want, n)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
+	s.preflight = func(ctx context.Context) error { return r.dockerPreflight(ctx, docker, want, p) }
 	return s, nil
+}
+
+// dockerPreflight refuses what cannot succeed: a cache or a proxy that is not there, and
+// ports that are taken.
+func (r *Registry) dockerPreflight(ctx context.Context, docker *engine.Docker, want engine.Container, p Place) error {
+	if err := r.redisPreflight(ctx, p); err != nil {
+		return err
+	}
+	if err := r.proxyPreflight(ctx, p); err != nil || len(p.Withdrawn) > 0 {
+		return err
+	}
+	if r.Spec.Proxied() && !r.Spec.ProxyOnHost() && !r.moves(ctx) {
+		return docker.CheckPorts(ctx, proxyContainer(r.Spec, p))
+	}
+	for n := 1; n <= r.Spec.Count(); n++ {
+		if err := docker.CheckPorts(ctx, replica(r.Spec, want, n)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openDocker offers no other runtime for a registry that has one.
@@ -147,63 +149,6 @@ func newDockerSite(docker *engine.Docker, dir statedir.Dir, s spec.Spec, images 
 			return json.Unmarshal(f.Data, &c) == nil && c.Running
 		},
 	}
-}
-
-// chosenImage is what the container runs, and how.
-type chosenImage struct {
-	step                     step.Step
-	exe                      string
-	info                     image.Info // of a stock image, and of one that is kept, only Ref
-	own                      bool       // it is made of this executable
-	flavour                  distconfig.Flavour
-	entrypoint, args, health []string
-	env                      []string
-}
-
-// ours is the image made of our own executable, or of the one that the registry runs
-// from already.
-func (c *chosenImage) ours(ctx context.Context, docker *engine.Docker, r *Registry) (err error) {
-	c.flavour = distconfig.Embedded
-	c.args = []string{"serve", containerConfig}
-	c.health = []string{image.Entrypoint, "probe", containerConfig}
-	kept, err := r.keptImage(ctx, docker)
-	if err != nil {
-		return err
-	}
-	if kept != "" {
-		c.info.Ref, c.step, c.own = kept, engine.StockImage(kept), kept == r.ourImage()
-		return nil
-	}
-	if c.exe = r.Spec.LinuxBinary; c.exe == "" {
-		if c.exe, err = image.Executable(); err != nil {
-			return err
-		}
-	}
-	if c.info, err = image.Describe(c.exe); err != nil {
-		return err
-	}
-	c.step, c.own = engine.OurImage(c.info), true
-	return docker.Runs(ctx, c.info)
-}
-
-// stock is an image that the operator named. It has to be asked which version it
-// holds, so it is pulled if the engine has not got it.
-func (c *chosenImage) stock(ctx context.Context, docker *engine.Docker, ref string) error {
-	if err := docker.Fetch(ctx, ref); err != nil {
-		return err
-	}
-	about, err := docker.InspectStock(ctx, ref, containerConfig)
-	if err != nil {
-		return err
-	}
-	c.info.Ref, c.own = ref, true
-	c.step = engine.StockImage(ref)
-	c.entrypoint, c.args, c.env = about.Entrypoint, about.Args, about.Env
-	c.flavour = distconfig.Stock3
-	if about.Major == 2 {
-		c.flavour = distconfig.Stock2
-	}
-	return nil
 }
 
 // container is how the registry's container should be.
@@ -238,40 +183,6 @@ func container(s spec.Spec, dir statedir.Dir, user string, c chosenImage) engine
 		want.Mounts = append(want.Mounts, engine.Mount{Source: dir.Data(), Target: containerData})
 	}
 	return want
-}
-
-// containerRuntime asks the engine about one container.
-type containerRuntime struct {
-	docker    *engine.Docker
-	dir, name string
-}
-
-func (c containerRuntime) Inspect(ctx context.Context) (engine.Status, error) {
-	found, err := c.docker.Inspect(ctx, c.dir, c.name)
-	if found.Foreign != "" {
-		return engine.Status{State: Absent, Detail: "its name is taken by " + found.Foreign}, err
-	}
-	return found.Status, err
-}
-
-// RebootCover needs no words: the engine starts its containers.
-func (c containerRuntime) RebootCover(context.Context) string { return "" }
-
-func (c containerRuntime) Logs(ctx context.Context, follow bool, tail int, w io.Writer) error {
-	found, err := c.docker.Inspect(ctx, c.dir, c.name)
-	switch {
-	case err != nil:
-		return err
-	case found.Foreign != "":
-		return &host.ForeignError{Ref: host.Ref{Kind: engine.KindContainer, Path: c.name}, What: found.Foreign}
-	case found.State == Absent:
-		return fault.Fail("regctl start makes it", "there is no container %s", c.name)
-	}
-	o := engine.LogOptions{Follow: follow}
-	if tail >= 0 {
-		o.Tail = strconv.Itoa(tail)
-	}
-	return c.docker.Logs(ctx, c.name, o, w, w)
 }
 
 // endpoint is the registry as this machine itself reaches it now, whatever its name
