@@ -109,7 +109,7 @@ const unlessUsed = "unless something else uses it"
 // made are the receipts, with what is ours in an engine counted as made by us even
 // where it was there before: it was left by an init that was killed, whose request
 // the engine still carried out, or by another registry of the same image. An image
-// that is used yet stays, so images come first, to be undone last. A site may be what
+// that is used yet stays, so what runs comes after what it runs from, to be undone first. A site may be what
 // is left of an order that was killed.
 func (r *Registry) made() []host.Receipt {
 	var images, rest []host.Receipt
@@ -118,12 +118,13 @@ func (r *Registry) made() []host.Receipt {
 	}
 	for _, receipt := range r.state.Receipts {
 		switch {
-		case receipt.Kind == engine.KindContainer, receipt.Kind == engine.KindService, receipt.Kind == kindNodeImage, isSite(receipt.Kind):
+		case receipt.Kind == engine.KindContainer, receipt.Kind == engine.KindProcess, receipt.Kind == engine.KindService,
+			receipt.Kind == kindNodeImage, isSite(receipt.Kind):
 			receipt.Action, receipt.Before = host.Create, host.Fact{}
 		case len(images) > 0 && receipt.Ref == images[0].Ref:
 			continue
 		}
-		if receipt.Kind == engine.KindImage || receipt.Kind == kindNodeImage {
+		if receipt.Kind == engine.KindImage || receipt.Kind == kindNodeImage || receipt.Kind == engine.KindBinary {
 			images = append(images, receipt)
 		} else {
 			rest = append(rest, receipt)

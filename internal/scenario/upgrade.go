@@ -177,10 +177,13 @@ func (r *Registry) tookOver(ctx context.Context) error {
 	return r.forgetUpgrade()
 }
 
-// forgetUpgrade ends it: the copy before this one is needed no more.
+// forgetUpgrade ends it: the copy before this one is needed no more, nor one that a
+// killed try did not finish.
 func (r *Registry) forgetUpgrade() error {
-	if err := os.Remove(r.Dir.Join("bin", "regctl.old")); err != nil && !missing(err) {
-		return err
+	for _, name := range []string{"regctl.old", "regctl.new"} {
+		if err := os.Remove(r.Dir.Join("bin", name)); err != nil && !missing(err) {
+			return err
+		}
 	}
 	r.state.Upgrade = nil
 	return statedir.Save(r.Dir, r.state)
