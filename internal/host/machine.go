@@ -12,7 +12,7 @@ const Runtime Kind = "runtime"
 // MachineRef is the read that ParseMachine understands.
 func MachineRef() Ref { return Ref{Kind: Runtime, Path: "machine"} }
 
-// WhoamiRef is what MachineRef is, for a sixth of the work: of Machine, ParseMachine
+// WhoamiRef is what MachineRef is, for little of the work: of Machine, ParseMachine
 // finds only whom the ops are carried out as and who logged in.
 func WhoamiRef() Ref { return Ref{Kind: Runtime, Path: "whoami"} }
 
