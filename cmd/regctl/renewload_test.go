@@ -7,10 +7,10 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -241,16 +241,21 @@ type answer struct {
 	body           []byte
 }
 
-// try does one request, and once more if the connection was closed before the first
-// byte of an answer.
+// try does one request, and once more if it had a connection that was closed before
+// the first byte of an answer: a server may close a kept one just as it is used again.
 func (c *crew) try(ctx context.Context, client *http.Client, method, url string, body []byte, want int) (a answer, err error) {
 	for again := false; ; again = true {
-		req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+		var connected, answered atomic.Bool
+		traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			GotConn:              func(httptrace.GotConnInfo) { connected.Store(true) },
+			GotFirstResponseByte: func() { answered.Store(true) },
+		})
+		req, err := http.NewRequestWithContext(traced, method, url, bytes.NewReader(body))
 		if err != nil {
 			return a, err
 		}
 		resp, err := client.Do(req)
-		if !again && (errors.Is(err, io.EOF) || err != nil && strings.Contains(err.Error(), "connection reset")) {
+		if err != nil && !again && connected.Load() && !answered.Load() {
 			c.retries.Add(1)
 			continue
 		}
