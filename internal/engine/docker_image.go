@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -199,7 +200,8 @@ func (h Images) follow(ref string, body io.Reader) error {
 	}
 }
 
-// remove leaves alone what is not ours, is gone, or is used by any container.
+// remove leaves alone what is not ours, is gone, or is used by any container or service
+// of a swarm. A container of a task that has ended uses nothing, and goes with it.
 func (h Images) remove(ctx context.Context, ref string) error {
 	seen, err := h.Docker.api.ImageInspect(ctx, ref)
 	if errdefs.IsNotFound(err) {
@@ -211,18 +213,37 @@ func (h Images) remove(ctx context.Context, ref string) error {
 	if seen.Config == nil || seen.Config.Labels[image.Label] == "" {
 		return nil
 	}
+	services, err := h.Docker.ImageServices(ctx, seen.ID)
+	if err != nil || len(services) > 0 {
+		return err
+	}
 	users, err := h.Docker.api.ContainerList(ctx, container.ListOptions{
 		All:     true,
 		Filters: filters.NewArgs(filters.Arg("ancestor", ref)),
 	})
-	if err != nil || len(users) > 0 {
+	if err != nil {
 		return err
+	}
+	for _, c := range users {
+		if !pastTask(c) {
+			return nil
+		}
+		if err := h.Docker.api.ContainerRemove(ctx, c.ID, container.RemoveOptions{}); err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+			return err
+		}
 	}
 	_, err = h.Docker.api.ImageRemove(ctx, ref, dockerimage.RemoveOptions{})
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
 		return nil // it went, or a container was made of it, just now
 	}
 	return err
+}
+
+// pastTask reports whether a container is of a swarm's task that runs no more: the swarm
+// keeps such for its history.
+func pastTask(c container.Summary) bool {
+	return c.Labels["com.docker.swarm.task.id"] != "" &&
+		slices.Contains([]string{container.StateCreated, container.StateExited, container.StateDead}, c.State)
 }
 
 // OurImages lists references of images that regctl made, in use or not.

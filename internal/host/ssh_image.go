@@ -48,8 +48,9 @@ func (s *SSH) LoadImage(ctx context.Context, id string, archive func(io.Writer) 
 }
 
 // DropImage has the host's Docker Engine let go of the image with an ID, unless a
-// container uses it; with wait, containers of a swarm's services are given 10 s to go. It
-// reports whether the image is gone, which one that was never there is; else why it stays.
+// container uses it. Containers of a swarm's tasks that have ended go with it; those that
+// have not are given some 10 s to, with wait. It reports whether the image is gone, which
+// one that was never there is; else why it stays.
 func (s *SSH) DropImage(ctx context.Context, id string, wait bool) (gone bool, why string, err error) {
 	verb := "drop"
 	if wait {

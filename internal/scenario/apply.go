@@ -19,6 +19,14 @@ import (
 // undoTime is how long putting things back may take after an interrupt.
 const undoTime = time.Minute
 
+// undoTime is that of a whole registry: a swarm puts back one task after the other.
+func (r *Registry) undoTime() time.Duration {
+	if r.Spec.Swarmed() {
+		return undoTime * time.Duration(1+r.Spec.Count())
+	}
+	return undoTime
+}
+
 // ErrChanged reports that another command changed regctl.yaml, or what the plan
 // counted on, while this one waited or worked: what was planned no longer holds,
 // and the same command may be run again.
@@ -137,7 +145,7 @@ func (r *Registry) carryOut(ctx context.Context, planned step.Planned, before st
 	if r.Progress != nil && len(receipts) > 0 {
 		r.Progress("putting back what was changed")
 	}
-	patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+	patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.undoTime())
 	defer cancel()
 	if undo := step.Undo(patient, r.site.host, r.withLogs(receipts)); undo != nil {
 		return errors.Join(err, fault.Fail("regctl destroy removes the rest", "putting things back: %w", undo))

@@ -91,7 +91,7 @@ func (r *Registry) keptImage(ctx context.Context, docker *engine.Docker) (string
 func (r *Registry) Releases(running string) (from, to Release) {
 	to = Release{Version: r.Version, Image: r.Spec.Image, Layout: statedir.StateVersion}
 	from = Release{Version: r.state.Program, Image: cmp.Or(running, r.state.Image), Layout: r.state.SchemaVersion}
-	if r.Spec.Runtime == spec.RuntimeDocker && to.Image == "" {
+	if r.Spec.Runtime != spec.RuntimeProcess && to.Image == "" {
 		to.Image = r.ourImage()
 	}
 	if r.Spec.Runtime == spec.RuntimeProcess || r.Spec.TLS.Mode != spec.TLSNone {
@@ -119,7 +119,7 @@ func (r *Registry) Behind(running string) string {
 	switch {
 	case r.state.Upgrade != nil:
 		return "an upgrade was cut short: regctl upgrade finishes it"
-	case to.Image == "" && r.Spec.Runtime == spec.RuntimeDocker: // none can be made of this executable
+	case to.Image == "" && r.Spec.Runtime != spec.RuntimeProcess: // none can be made of this executable
 		return ""
 	case from.Image == to.Image && from.Program == to.Program:
 		if from.Layout == to.Layout {

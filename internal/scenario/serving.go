@@ -110,8 +110,11 @@ func (a away) Plan(seen host.Facts) (step.Change, error) {
 		why = "(with its link and certificate; checked and reloaded)\n"
 	}
 	target := a.ref.Path
-	if a.ref.Kind == engine.KindContainer || a.ref.Kind == engine.KindNetwork || a.ref.Kind == engine.KindImage {
+	switch a.ref.Kind {
+	case engine.KindContainer, engine.KindNetwork, engine.KindImage:
 		target = a.ref.String()
+	case kindNodeImage:
+		target = onNodes(a.ref)
 	}
 	return step.Change{
 		Items: []step.Item{{Target: target, Action: host.Remove, Diff: why}},

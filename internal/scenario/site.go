@@ -91,7 +91,7 @@ func (s *site) describe(op host.Op) string {
 	case engine.KindBinary, engine.KindTimer, kindTree:
 		return op.Path
 	case kindNodeImage:
-		return "image " + op.Path + " on the nodes"
+		return onNodes(op.Ref)
 	case engine.KindLoop:
 		return "what renews the certificate"
 	}

@@ -21,6 +21,9 @@ import (
 // and regctl brings it to each node that a task may be placed on, before one is.
 const kindNodeImage host.Kind = "image on the nodes"
 
+// onNodes names it for people.
+func onNodes(ref host.Ref) string { return "image " + ref.Path + " on the nodes" }
+
 // nodesFact tells by our record which nodes have an image, by their IDs.
 type nodesFact struct {
 	Have []string `json:"have"`

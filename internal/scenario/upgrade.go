@@ -95,12 +95,16 @@ func (r *Registry) Interrupts(planned step.Planned) bool {
 }
 
 // planOutdated plans to remove the images of ours that the registry ran from before this
-// executable. One that another registry runs from stays.
+// executable, also from the nodes of a swarm. One that another registry runs from stays.
 func (r *Registry) planOutdated(ctx context.Context) (step.Planned, error) {
 	var steps []step.Step
-	seen := map[host.Ref]bool{{Kind: engine.KindImage, Path: r.site.image}: true}
+	kinds := []host.Kind{engine.KindImage, kindNodeImage}
+	seen := map[host.Ref]bool{}
+	for _, kind := range kinds {
+		seen[host.Ref{Kind: kind, Path: r.site.image}] = true
+	}
 	add := func(ref host.Ref) {
-		if ref.Kind == engine.KindImage && strings.HasPrefix(ref.Path, image.Repository+":") && !seen[ref] {
+		if slices.Contains(kinds, ref.Kind) && strings.HasPrefix(ref.Path, image.Repository+":") && !seen[ref] {
 			seen[ref] = true
 			steps = append(steps, away{ref})
 		}

@@ -14,7 +14,7 @@ import (
 
 // takeBack puts back what an upgrade changed that led to failed.
 func (r *Registry) takeBack(ctx context.Context, again bool, from, to Release, failed error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.undoTime())
 	defer cancel()
 	if r.Progress != nil {
 		r.Progress("putting back what was changed")
@@ -27,8 +27,8 @@ func (r *Registry) takeBack(ctx context.Context, again bool, from, to Release, f
 		return errors.Join(failed, err)
 	}
 	// What was started before its files were back reads them now. Of a try that was
-	// killed nobody knows what it restarted.
-	if again || slices.ContainsFunc(did, func(d host.Receipt) bool { return d.Kind == host.File }) {
+	// killed nobody knows what it restarted. A service of a swarm was made to follow.
+	if !r.Spec.Swarmed() && (again || slices.ContainsFunc(did, func(d host.Receipt) bool { return d.Kind == host.File })) {
 		if err := r.turn(ctx, host.Restart); err != nil {
 			return errors.Join(failed, err)
 		}

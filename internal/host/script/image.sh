@@ -1,6 +1,6 @@
 # Has the Docker Engine hold an image, or let it go. Standard input: a marker that begins
-# every answer, "load", "drop" or "await" (to drop what the swarm still has to clear
-# away), the image's ID, and after "send" was answered the archive, up to the input's end.
+# every answer, "load", "drop" or "await" (to drop it when the swarm's tasks have ended),
+# the image's ID, and after "send" was answered the archive, up to the input's end.
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
@@ -32,15 +32,21 @@ load)
 	;;
 drop | await)
 	holds || say lacks image
-	# What a service of a swarm ran is cleared away by the swarm, in its own time.
+	# What tasks of a swarm left is cleared away: the swarm itself keeps it for its history.
 	tries=0
-	[ "$verb" = drop ] || tries=100
-	until why=$(engine image rm "$id" 2>&1 </dev/null); do
+	[ "$verb" = drop ] || tries=20
+	until
+		past=$(engine ps -aq --filter "ancestor=$id" --filter label=com.docker.swarm.task.id \
+			--filter status=created --filter status=exited --filter status=dead </dev/null)
+		# shellcheck disable=SC2086 # a list of IDs
+		[ -z "$past" ] || engine rm $past >/dev/null 2>&1 </dev/null
+		why=$(engine image rm "$id" 2>&1 </dev/null)
+	do
 		tries=$((tries - 1))
 		users=$(engine ps -a --filter "ancestor=$id" --format 'of {{.Label "com.docker.swarm.task.id"}}' </dev/null)
 		case $nl$users$nl in *"${nl}of $nl"* | "$nl$nl") say keeps "$why" ;; esac
 		[ $tries -gt 0 ] || say keeps "$why"
-		sleep 0.1 2>/dev/null || sleep 1
+		sleep 0.5 2>/dev/null || sleep 1
 	done
 	say dropped
 	;;
