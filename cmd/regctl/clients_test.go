@@ -41,10 +41,11 @@ func (f fleetRun) dockerOnly() {
 }
 
 // freshBundles has the hosts' own tool make the bundle of CAs anew, whose order and
-// links are that tool's.
+// links are that tool's. It is of a few of the public CAs: one of all takes it seconds.
 func (f fleetRun) freshBundles() {
 	for _, h := range f.fleet.Hosts() {
-		h.Run("update-ca-certificates --fresh >/dev/null 2>&1")
+		h.Run(`grep '^[a-z]' /etc/ca-certificates.conf | head -n 5 >/tmp/few; cat /tmp/few >/etc/ca-certificates.conf; rm /tmp/few
+update-ca-certificates --fresh >/dev/null 2>&1`)
 	}
 }
 

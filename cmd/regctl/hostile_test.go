@@ -1,13 +1,17 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,6 +65,43 @@ func (r *run) killedAt(t *testing.T, whole time.Duration, args ...string) time.D
 	return moment
 }
 
+// killedOver kills a command as soon as a file has changed.
+func (r *run) killedOver(t *testing.T, path string, args ...string) {
+	t.Helper()
+	before := read(t, path)
+	cmd := r.command(args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			t.Fatalf("regctl %v did not change %s", args, path)
+		case <-tick.C:
+		}
+		if now, err := os.ReadFile(path); err == nil && !bytes.Equal(now, before) {
+			_ = cmd.Process.Kill()
+			<-ended
+			return
+		}
+	}
+}
+
+// turn is the header by which the registry's configuration is told from others.
+func (r *run) turn(t *testing.T) string {
+	t.Helper()
+	resp, err := (&http.Client{Transport: anyCertificate}).Get("https://127.0.0.1:" + r.port + "/v2/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	return resp.Header.Get("X-Turn")
+}
+
 // TestKilledApplyAndDestroy kills apply while it changes the configuration and
 // the certificate, and then destroy: the same command again must finish.
 func TestKilledApplyAndDestroy(t *testing.T) {
@@ -75,7 +116,8 @@ func TestKilledApplyAndDestroy(t *testing.T) {
 		}
 		turn := func(i int) {
 			level := []string{"info", "debug"}[i%2]
-			text := strings.Replace(string(yaml), "- a.test", "- a.test\n  - "+level+".test", 1) + "\nconfig: {log: {level: " + level + "}}\n"
+			text := strings.Replace(string(yaml), "- a.test", "- a.test\n  - "+level+".test", 1) +
+				fmt.Sprintf("\nconfig: {log: {level: %s}, http: {headers: {X-Turn: [\"%d\"]}}}\n", level, i)
 			if err := os.WriteFile(wish, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -86,9 +128,17 @@ func TestKilledApplyAndDestroy(t *testing.T) {
 		whole := time.Since(start)
 		for i := range 8 {
 			turn(i + 1)
-			moment := r.killedAt(t, whole, "apply")
+			moment := time.Duration(0)
+			if i%2 == 0 {
+				moment = r.killedAt(t, whole, "apply")
+			} else {
+				r.killedOver(t, filepath.Join(r.dir, "serve", "config.yml"), "apply")
+			}
 			r.must(t, "apply")
 			r.must(t, "status", "--check")
+			if got := r.turn(t); got != strconv.Itoa(i+1) {
+				t.Fatalf("killed after %v: it runs by the configuration of turn %s, not %d", moment, got, i+1)
+			}
 			r.noHalfFile(t)
 			if out := r.must(t, "plan"); !strings.Contains(out, "nothing to do") {
 				t.Fatalf("killed after %v: plan after apply:\n%s", moment, out)

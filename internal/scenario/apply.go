@@ -81,6 +81,10 @@ func (r *Registry) refresh(ctx context.Context) error {
 		return err
 	}
 	if r.site != nil {
+		r.watch()
+		if r.Unfinished() && r.Progress != nil {
+			r.Progress("finishing what a killed command left")
+		}
 		if _, err := statedir.Recover(ctx, r.Dir, r.site.host); err != nil {
 			return err
 		}

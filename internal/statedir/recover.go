@@ -16,8 +16,9 @@ import (
 
 // Recover finishes what a killed command left in d, which is locked. Files,
 // directories and symlinks that it had not come to are made now, so that values
-// generated once are not generated anew; of other things it is only noted what
-// the batch made of them. It returns the receipts of the batch, which are in d's
+// generated once are not generated anew, and what was to be restarted or reloaded for
+// them is, once more if need be: nobody could tell by looking. Of other things it is only
+// noted what the batch made of them; an upgrade restarts things itself. It returns the receipts of the batch, which are in d's
 // state too; load that again afterwards. With nothing to recover it does next to
 // nothing. When it fails half-way the journal stays for the next time, but what
 // is done is in the state, so that it can be undone.
@@ -90,13 +91,20 @@ func finish(ctx context.Context, h host.Host, p pending, forward bool) ([]host.R
 	}
 	var receipts []host.Receipt
 	var errs []error
-	changed := map[host.Ref]bool{}
+	changed, heeded := map[host.Ref]bool{}, map[host.Ref]bool{}
 	for i, op := range p.Ops {
 		if last[op.Ref] != i {
 			continue
 		}
-		wanted := len(op.OnlyIf) == 0 || slices.ContainsFunc(op.OnlyIf, func(ref host.Ref) bool { return changed[ref] })
-		receipt, err := finishOne(ctx, h, op, originals[op.Ref], forward && wanted)
+		var receipt host.Receipt
+		var err error
+		if forward && !p.Upgrade && heeds(op, changed, heeded) {
+			heeded[op.Ref] = true
+			receipt, err = heedOne(ctx, h, op, originals[op.Ref])
+		} else {
+			wanted := len(op.OnlyIf) == 0 || slices.ContainsFunc(op.OnlyIf, func(ref host.Ref) bool { return changed[ref] })
+			receipt, err = finishOne(ctx, h, op, originals[op.Ref], forward && wanted && isPlain(op.Kind))
+		}
 		changed[op.Ref] = receipt.Changed
 		if err != nil {
 			errs = append(errs, err)
@@ -108,6 +116,29 @@ func finish(ctx context.Context, h host.Host, p pending, forward bool) ([]host.R
 	return receipts, errors.Join(errs...)
 }
 
+// heeds reports whether an op has something take over what changed: a restart or a
+// reload, and the wait for one that was restarted now.
+func heeds(op host.Op, changed, heeded map[host.Ref]bool) bool {
+	switch op.Action {
+	case host.Restart:
+		return slices.ContainsFunc(op.OnlyIf, func(ref host.Ref) bool { return changed[ref] })
+	case host.Wait:
+		return slices.ContainsFunc(op.OnlyIf, func(ref host.Ref) bool { return heeded[ref] || changed[ref] && isPlain(ref.Kind) })
+	}
+	return false
+}
+
+// heedOne does such an op on a thing that is as it was. One that does not take it over
+// is found by whoever looks at it next, and must not keep them from mending that.
+func heedOne(ctx context.Context, h host.Host, op host.Op, original host.Fact) (host.Receipt, error) {
+	r, err := finishOne(ctx, h, op, original, true)
+	if err != nil && ctx.Err() == nil && (op.Action == host.Wait || r.Changed) {
+		err = nil
+	}
+	return r, err
+}
+
+// finishOne does an op, if forward is set, on a thing that is as it was.
 func finishOne(ctx context.Context, h host.Host, op host.Op, original host.Fact, forward bool) (host.Receipt, error) {
 	r := host.Receipt{Host: h.Name(), Ref: op.Ref, Action: op.Action, Before: original}
 	now, err := look(ctx, h, op.Ref)
@@ -115,7 +146,7 @@ func finishOne(ctx context.Context, h host.Host, op host.Op, original host.Fact,
 		return r, err
 	}
 	var failed error
-	if forward && isPlain(op.Kind) && now.Hash() == original.Hash() {
+	if forward && now.Hash() == original.Hash() {
 		op.Before, op.OnlyIf = host.AnyBefore, nil // both have just been looked at
 		_, failed = h.Do(ctx, []host.Op{op})
 		if now, err = look(ctx, h, op.Ref); err != nil {

@@ -100,6 +100,80 @@ func TestRecover(t *testing.T) {
 	}
 }
 
+// counted is a handler of things that are as they are, and counts what is done to them.
+type counted struct {
+	done map[string]int
+	fail error
+}
+
+func (c counted) Look(_ context.Context, path string) (host.Fact, error) {
+	return host.Fact{Exists: true, Data: []byte(path)}, nil
+}
+
+func (c counted) Do(_ context.Context, op host.Op) (host.Fact, error) {
+	c.done[string(op.Action)+" "+op.Path]++
+	return host.Fact{Exists: true, Data: []byte(op.Path)}, c.fail
+}
+
+// What was to be restarted or reloaded for a file that changed is, whether the killed
+// command came to that or not; and not for one that did not change, nor by an upgrade,
+// which restarts things itself.
+func TestRecoverRestarts(t *testing.T) {
+	uid, gid := self()
+	fact := func(data string) host.Fact {
+		return host.Fact{Exists: true, Data: []byte(data), Mode: 0o600, UID: uid, GID: gid}
+	}
+	stuck := errors.New("stuck")
+	for name, tt := range map[string]struct {
+		config  string // on disk
+		upgrade bool
+		fail    error
+		want    map[string]int
+		failed  bool
+	}{
+		"killed before the file": {config: "old", want: map[string]int{"restart one": 1, "wait one": 1, "wait reload": 1}},
+		"killed after the file":  {config: "new", want: map[string]int{"restart one": 1, "wait one": 1, "wait reload": 1}},
+		"upgrade":                {config: "new", upgrade: true, want: map[string]int{}},
+		"not restarted":          {config: "new", fail: stuck, want: map[string]int{"restart one": 1, "wait one": 1, "wait reload": 1}, failed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := Dir(filepath.Join(t.TempDir(), "registry"))
+			held(t, d)
+			config, other := host.Ref{Kind: host.File, Path: d.Join("config")}, host.Ref{Kind: host.File, Path: d.Join("other")}
+			box := func(name string) host.Ref { return host.Ref{Kind: "box", Path: name} }
+			ops := []host.Op{
+				{Ref: config, Action: host.Change, Want: fact("new"), Before: host.AnyBefore},
+				{Ref: box("one"), Action: host.Restart, Before: host.AnyBefore, OnlyIf: []host.Ref{other, config}},
+				{Ref: host.Ref{Kind: "answer", Path: "one"}, Action: host.Wait, Before: host.AnyBefore, OnlyIf: []host.Ref{box("one")}},
+				{Ref: box("two"), Action: host.Restart, Before: host.AnyBefore, OnlyIf: []host.Ref{other}},
+				{Ref: host.Ref{Kind: "answer", Path: "two"}, Action: host.Wait, Before: host.AnyBefore, OnlyIf: []host.Ref{box("two")}},
+				{Ref: host.Ref{Kind: "answer", Path: "reload"}, Action: host.Wait, Before: host.AnyBefore, OnlyIf: []host.Ref{config}},
+				{Ref: box("three"), Action: host.Restart, Before: host.AnyBefore},
+			}
+			seen := host.Facts{config: fact("old")}
+			for _, op := range ops[1:] {
+				seen[op.Ref] = host.Fact{Exists: true, Data: []byte(op.Path)}
+			}
+			must(t, os.WriteFile(config.Path, []byte(tt.config), 0o600))
+			s, err := LoadState(d)
+			must(t, err)
+			must(t, (&Journal{Dir: d, State: &s, Upgrade: tt.upgrade}).Begin(ops, seen))
+
+			things := counted{map[string]int{}, tt.fail}
+			_, err = Recover(t.Context(), d, host.NewLocal(map[host.Kind]host.Handler{"box": things, "answer": things}))
+			if (err != nil) != tt.failed {
+				t.Errorf("recover: %v", err)
+			}
+			if !reflect.DeepEqual(things.done, tt.want) {
+				t.Errorf("it did %v, want %v", things.done, tt.want)
+			}
+			if data, err := os.ReadFile(config.Path); err != nil || string(data) != "new" {
+				t.Errorf("the file holds %q, %v", data, err)
+			}
+		})
+	}
+}
+
 // What cannot be finished now is finished next time, with the same values.
 func TestRecoverFailsHalfWay(t *testing.T) {
 	d := Dir(filepath.Join(t.TempDir(), "registry"))

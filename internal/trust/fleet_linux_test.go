@@ -115,7 +115,8 @@ func TestOnAHost(t *testing.T) {
 	fleet := testfleet.New(t, testfleet.Hosts(1)...)
 	h := fleet.Host(0)
 	s := login(t, fleet, h)
-	h.Run("update-ca-certificates --fresh") // the anchors of the machine below are not the host's
+	// The anchors of the machine below are not the host's; of the public CAs a few will do.
+	h.Run("grep '^[a-z]' /etc/ca-certificates.conf | head -n 5 >/tmp/few; cat /tmp/few >/etc/ca-certificates.conf; rm /tmp/few; update-ca-certificates --fresh")
 	one := Registry{Host: "one.test", Port: 5000, CA: newCA(t, "one")}
 	two := Registry{Host: "two.test", Port: 443, CA: append(newCA(t, "two"), newCA(t, "three")...)}
 	stores := []Store{Docker, Podman, BuildKit, OS}
