@@ -133,6 +133,9 @@ func TestKilledApplyAndDestroy(t *testing.T) {
 				moment = r.killedAt(t, whole, "apply")
 			} else {
 				r.killedOver(t, filepath.Join(r.dir, "serve", "config.yml"), "apply")
+				if code, said := r.fails(t, "plan"); code != 4 {
+					t.Errorf("plan, when apply was killed over the configuration: %d\n%s", code, said)
+				}
 			}
 			r.must(t, "apply")
 			r.must(t, "status", "--check")

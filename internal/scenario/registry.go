@@ -229,6 +229,9 @@ func (r *Registry) Plan(ctx context.Context) (step.Planned, error) {
 		if err != nil {
 			return planned, err
 		}
+		if planned, err = r.planUnheeded(ctx, planned); err != nil {
+			return planned, err
+		}
 		return planned, r.checkIssuer(ctx, planned)
 	})
 }

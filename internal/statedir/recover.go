@@ -62,6 +62,35 @@ func TakeStock(ctx context.Context, d Dir, h host.Host) (State, error) {
 	return s, err
 }
 
+// Unheeded lists what Recover would restart: what a killed command changed may be read at
+// their start. It changes nothing, and d need not be locked.
+func Unheeded(ctx context.Context, d Dir, h host.Host) ([]host.Op, error) {
+	p, ok, err := readJournal(d)
+	if err != nil || !ok || p.Upgrade {
+		return nil, err
+	}
+	if s, err := LoadState(d); err != nil || s.Batch == p.Batch {
+		return nil, err
+	}
+	var restarts []host.Op
+	changed := map[host.Ref]bool{}
+	for i, op := range p.Ops {
+		if op.Action == host.Restart && heeds(op, changed, nil) {
+			restarts = append(restarts, op)
+			continue
+		}
+		if !isPlain(op.Kind) {
+			continue
+		}
+		now, err := look(ctx, h, op.Ref)
+		if err != nil {
+			return nil, err
+		}
+		changed[op.Ref] = now.Hash() != p.Before[i].Hash()
+	}
+	return restarts, nil
+}
+
 // unfinished returns d's state and, if ok, the batch that it lacks. Temporary
 // files are cleared away.
 func unfinished(d Dir) (p pending, s State, ok bool, err error) {

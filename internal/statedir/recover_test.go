@@ -160,6 +160,10 @@ func TestRecoverRestarts(t *testing.T) {
 			must(t, (&Journal{Dir: d, State: &s, Upgrade: tt.upgrade}).Begin(ops, seen))
 
 			things := counted{map[string]int{}, tt.fail}
+			left, err := Unheeded(t.Context(), d, host.NewLocal(map[host.Kind]host.Handler{"box": things, "answer": things}))
+			if want := tt.config == "new" && !tt.upgrade; err != nil || (len(left) == 1 && left[0].Path == "one") != want {
+				t.Errorf("to be restarted: %v, %v", left, err)
+			}
 			_, err = Recover(t.Context(), d, host.NewLocal(map[host.Kind]host.Handler{"box": things, "answer": things}))
 			if (err != nil) != tt.failed {
 				t.Errorf("recover: %v", err)
