@@ -19,7 +19,7 @@ func (r *Registry) planUnheeded(ctx context.Context, planned step.Planned) (step
 		}) {
 			continue
 		}
-		item := step.Item{Target: r.site.describe(op), Action: host.Restart, Diff: "(a command was killed before it did so)\n"}
+		item := step.Item{Target: r.site.describe(op), Action: host.Restart, Diff: "(a command was killed before it did so, or is at it now)\n"}
 		planned.Changes = append(planned.Changes, step.Named{Step: op.Ref.String(), Change: step.Change{Items: []step.Item{item}}})
 	}
 	return planned, err
