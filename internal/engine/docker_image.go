@@ -221,13 +221,10 @@ func (h Images) remove(ctx context.Context, ref string) error {
 		All:     true,
 		Filters: filters.NewArgs(filters.Arg("ancestor", ref)),
 	})
-	if err != nil {
+	if err != nil || slices.ContainsFunc(users, uses) {
 		return err
 	}
 	for _, c := range users {
-		if !pastTask(c) {
-			return nil
-		}
 		if err := h.Docker.api.ContainerRemove(ctx, c.ID, container.RemoveOptions{}); err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
 			return err
 		}
@@ -239,11 +236,11 @@ func (h Images) remove(ctx context.Context, ref string) error {
 	return err
 }
 
-// pastTask reports whether a container is of a swarm's task that runs no more: the swarm
-// keeps such for its history.
-func pastTask(c container.Summary) bool {
-	return c.Labels["com.docker.swarm.task.id"] != "" &&
-		slices.Contains([]string{container.StateCreated, container.StateExited, container.StateDead}, c.State)
+// uses reports whether a container needs its image: not that of a swarm's task which runs
+// no more, and which the swarm keeps for its history.
+func uses(c container.Summary) bool {
+	return c.Labels["com.docker.swarm.task.id"] == "" ||
+		!slices.Contains([]string{container.StateCreated, container.StateExited, container.StateDead}, c.State)
 }
 
 // OurImages lists references of images that regctl made, in use or not.

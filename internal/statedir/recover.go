@@ -18,10 +18,10 @@ import (
 // directories and symlinks that it had not come to are made now, so that values
 // generated once are not generated anew, and what was to be restarted or reloaded for
 // them is, once more if need be: nobody could tell by looking. Of other things it is only
-// noted what the batch made of them; an upgrade restarts things itself. It returns the receipts of the batch, which are in d's
-// state too; load that again afterwards. With nothing to recover it does next to
-// nothing. When it fails half-way the journal stays for the next time, but what
-// is done is in the state, so that it can be undone.
+// noted what the batch made of them; an upgrade restarts things itself. It returns the
+// receipts of the batch, which are in d's state too; load that again afterwards. With
+// nothing to recover it does next to nothing. When it fails half-way the journal stays
+// for the next time, but what is done is in the state, so that it can be undone.
 func Recover(ctx context.Context, d Dir, h host.Host) ([]host.Receipt, error) {
 	if err := errors.Join(sweep(d.Clients(), true), sweep(d.Nodes(), true)); err != nil {
 		return nil, err
