@@ -32,7 +32,8 @@ func TestReloadReachesThatMachinesDockerd(t *testing.T) {
 	}
 
 	told := filepath.Join(t.TempDir(), "told")
-	const fake = "#!/bin/sh\ntrap 'echo hup >>\"$1\"' HUP\necho up >\"$1\"\nwhile :; do sleep 0.05; done\n"
+	// It has no children: for a moment one would be called dockerd too, and get the signal.
+	const fake = "#!/bin/sh\nmkfifo \"$1.wait\"\nexec 3<>\"$1.wait\"\ntrap 'echo hup >>\"$1\"' HUP\necho up >\"$1\"\nwhile :; do read -r line <&3; done\n"
 	start := `printf %s "$2" >/run/dockerd && chmod 755 /run/dockerd && exec /run/dockerd "$1" --insecure-registry 'a b:5000'`
 	cmd := exec.Command("nsenter", fmt.Sprintf("--mount=/proc/%d/ns/mnt", s.pid), "sh", "-c", start, "sh", told, fake)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
