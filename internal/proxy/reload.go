@@ -72,8 +72,7 @@ func takenOver(ctx context.Context, server Server, old map[int]string, log *logT
 		if fresh && since.IsZero() {
 			since = time.Now()
 		}
-		// An old worker of Apache that serves a long pull has closed its listeners as well.
-		if fresh && (!stale || server.Kind == Apache && time.Since(since) > time.Second) {
+		if fresh && (!stale || server.Kind == Apache && lingers(old, time.Since(since))) {
 			return nil
 		}
 		ended := !isServer(server.PID)
@@ -92,6 +91,21 @@ func takenOver(ctx context.Context, server Server, old map[int]string, log *logT
 		}
 	}
 }
+
+// lingers reports whether the old workers of an Apache, all told to end since a while ago,
+// are there only for requests that they have: one that serves a long pull has closed its
+// listeners.
+func lingers(old map[int]string, since time.Duration) bool {
+	for pid := range old {
+		if since < lingerTime && listens(pid) {
+			return false
+		}
+	}
+	return since > time.Second
+}
+
+// lingerTime is when an old worker that still listens is waited for no more.
+const lingerTime = 5 * time.Second
 
 // logTail reads what a log gets from now on.
 type logTail struct {

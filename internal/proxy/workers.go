@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -49,6 +50,31 @@ func statFields(stat []byte) (comm, state string, parent int) {
 	}
 	parent, _ = strconv.Atoi(fields[1]) // the kernel's own number
 	return string(stat[from+1 : to]), fields[0], parent
+}
+
+// listens reports whether a process has a TCP socket that listens (proc(5), net/tcp). Of
+// one that cannot be looked at it is not known to.
+func listens(pid int) bool {
+	listening := map[string]bool{}
+	for _, table := range []string{"tcp", "tcp6"} {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, table))
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(data)) {
+			if fields := strings.Fields(line); len(fields) > 9 && fields[3] == "0A" {
+				listening["socket:["+fields[9]+"]"] = true
+			}
+		}
+	}
+	open, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(open, func(fd string) bool {
+		to, err := os.Readlink(fd)
+		return err == nil && listening[to]
+	})
 }
 
 // generations reports whether there are workers that were not there, and whether there
