@@ -117,7 +117,7 @@ func (h Images) Do(ctx context.Context, op host.Op) (host.Fact, error) {
 
 func (h Images) load(ctx context.Context, ref string) error {
 	if h.Info.Ref != ref {
-		return fault.Fail("run the same command again", "%s is not the image of this program (%s)", ref, h.Info.Ref)
+		return fault.Fail("run the same command again", "image %s: %w", ref, ErrImageGone) // and this program makes another
 	}
 	if err := h.Docker.Runs(ctx, h.Info); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -115,6 +116,15 @@ func TestPullOfWhatIsNowhere(t *testing.T) {
 	ref := fmt.Sprintf("127.0.0.1:%d/none:1", freePort(t))
 	_, err := b.try(engine.StockImage(ref))
 	if err == nil || !strings.Contains(err.Error(), "image "+ref+" is not here and cannot be pulled") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The image of another regctl went after the plan was made: this one cannot make it.
+func TestAnothersImageIsGone(t *testing.T) {
+	d := enginetest.Open(t, "")
+	b := &bed{T: t, docker: d, host: host.NewLocal(d.Handlers("/nowhere", engine.Images{}))}
+	if _, err := b.try(engine.StockImage(image.Repository + ":none-of-ours")); !errors.Is(err, engine.ErrImageGone) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -30,8 +30,8 @@ func (c *chosenImage) ours(ctx context.Context, docker *engine.Docker, r *Regist
 	if err != nil {
 		return err
 	}
-	if kept != "" {
-		c.info.Ref, c.step, c.own = kept, engine.StockImage(kept), kept == r.ourImage()
+	if kept != "" && kept != r.ourImage() { // ours can be made again, should it go meanwhile
+		c.info.Ref, c.step = kept, engine.StockImage(kept)
 		return nil
 	}
 	if c.exe = r.Spec.LinuxBinary; c.exe == "" {

@@ -118,11 +118,11 @@ func (r *Registry) made() []host.Receipt {
 	}
 	for _, receipt := range r.state.Receipts {
 		switch {
-		case receipt.Kind == engine.KindContainer, receipt.Kind == engine.KindProcess, receipt.Kind == engine.KindService,
-			receipt.Kind == kindNodeImage, isSite(receipt.Kind):
-			receipt.Action, receipt.Before = host.Create, host.Fact{}
 		case len(images) > 0 && receipt.Ref == images[0].Ref:
 			continue
+		case receipt.Kind == engine.KindContainer, receipt.Kind == engine.KindProcess, receipt.Kind == engine.KindService,
+			receipt.Kind == engine.KindImage, receipt.Kind == kindNodeImage, isSite(receipt.Kind):
+			receipt.Action, receipt.Before = host.Create, host.Fact{}
 		}
 		if receipt.Kind == engine.KindImage || receipt.Kind == kindNodeImage || receipt.Kind == engine.KindBinary {
 			images = append(images, receipt)
