@@ -89,7 +89,7 @@ func (s *swarmRun) heals(t *testing.T) {
 // killAt kills regctl -9 when it says something.
 func (s *swarmRun) killAt(t *testing.T, when, args string) {
 	t.Helper()
-	cmd := s.Manager.Command(t.Context(), "exec regctl "+args)
+	cmd := s.Manager.Command(t.Context(), "echo $$ >/run/killed.pid; exec regctl "+args) // tasks are called regctl too
 	said, err := cmd.StderrPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -101,7 +101,7 @@ func (s *swarmRun) killAt(t *testing.T, when, args string) {
 	for lines := bufio.NewScanner(said); lines.Scan(); {
 		if strings.HasPrefix(lines.Text(), when) && !hit {
 			hit = true
-			s.Manager.Run("pkill -KILL -x regctl")
+			s.Manager.Run("kill -KILL $(cat /run/killed.pid)")
 		}
 	}
 	if err := cmd.Wait(); err == nil || !hit {
