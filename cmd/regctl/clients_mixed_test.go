@@ -17,6 +17,7 @@ import (
 // TestMixedFleet has 6 hosts of 20 broken in 6 ways: the others are done all the same,
 // and each of the six says what is wrong and how to mend it, in time.
 func TestMixedFleet(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, slices.Concat(
 		testfleet.Hosts(14),
 		testfleet.Hosts(1, testfleet.Dead),
@@ -70,6 +71,7 @@ func TestMixedFleet(t *testing.T) {
 // TestKilledTrust kills trust-clients at random moments: the same command again ends
 // with every host verified, and untrust-clients then leaves nothing.
 func TestKilledTrust(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, slices.Concat(
 		testfleet.Hosts(2, testfleet.Docker),
 		testfleet.Hosts(5),
@@ -86,6 +88,7 @@ func TestKilledTrust(t *testing.T) {
 // TestKilledBundle does so where the hosts' own tool makes their bundle of CAs, which
 // takes the most time of all.
 func TestKilledBundle(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, testfleet.Hosts(2))
 	f.killedTrust(t, 9, "--store", "os", "--map-host", f.fleet.Gateway())
 }
@@ -132,6 +135,7 @@ func (f fleetRun) killedTrust(t *testing.T, kills int, flags ...string) {
 // TestKilledUntrust kills untrust-clients likewise: the same command again leaves
 // nothing.
 func TestKilledUntrust(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, slices.Concat(testfleet.Hosts(1, testfleet.Docker), testfleet.Hosts(5)), "--tls", "none")
 	before := f.trees()
 	trust := []string{"trust-clients", "--hosts", f.names(), "--store", "insecure", "--verify", "none"}
@@ -159,6 +163,7 @@ func TestKilledUntrust(t *testing.T) {
 // TestTwoRegistriesOnHosts places two registries on the same hosts: they leave in
 // either order.
 func TestTwoRegistriesOnHosts(t *testing.T) {
+	t.Parallel()
 	specs := slices.Concat(testfleet.Hosts(1, testfleet.Docker), testfleet.Hosts(1, testfleet.Sudo))
 	one := newFleetRun(t, specs, "--tls", "none")
 	two := fleetRun{newRun(t, one.bin, "second"), one.fleet}
@@ -185,6 +190,7 @@ func TestTwoRegistriesOnHosts(t *testing.T) {
 
 // TestFleetRecords reads what clients list says, and that no secret is in it.
 func TestFleetRecords(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, testfleet.Hosts(2, testfleet.SudoPassword))
 	before := f.trees()
 	cmd := f.onClients("trust-clients", "--hosts", f.names(), "--store", "docker", "--become-password-stdin")

@@ -16,6 +16,7 @@ const kept = "{\r\n   \"log-level\": \"info\",\r\n\t\"labels\" : [ \"ort=Köln\"
 // TestFleetPlainHTTP enters a plain-HTTP registry as an insecure one: in a daemon.json
 // that keeps all else, by a reload; and as a flag where dockerd has the flag already.
 func TestFleetPlainHTTP(t *testing.T) {
+	t.Parallel()
 	legacy := testfleet.File("/etc/default/docker", "# options of dockerd\nDOCKER_OPTS=\"--insecure-registry=old.test:5000 --log-level=info\"\n")
 	f := newFleetRun(t, slices.Concat(
 		testfleet.Hosts(1, testfleet.Docker),
@@ -73,6 +74,7 @@ func TestFleetPlainHTTP(t *testing.T) {
 
 // TestDaemonJSON meets the daemon.json that are out there.
 func TestDaemonJSON(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, slices.Concat(
 		testfleet.Hosts(1, testfleet.Docker, testfleet.BrokenDaemonJSON),
 		testfleet.Hosts(1, testfleet.Docker, testfleet.DaemonJSONLink("{\"log-level\": \"info\"}\n")),

@@ -11,6 +11,7 @@ import (
 // TestFleetRuntimes has podman and containerd pull, and the programs of the system
 // trust the registry.
 func TestFleetRuntimes(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, slices.Concat(
 		testfleet.Hosts(1, testfleet.Podman),
 		testfleet.Hosts(1, testfleet.Containerd, testfleet.File("/etc/containerd/config.toml",
@@ -40,6 +41,7 @@ func TestFleetRuntimes(t *testing.T) {
 // TestFleetAuto finds the runtimes by itself: every host here has Debian's docker and
 // podman installed.
 func TestFleetAuto(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, testfleet.Hosts(1, testfleet.Docker, testfleet.Podman))
 	before := f.trees()
 	c := f.over(t, 0, "trust-clients", "--hosts", f.names())
@@ -51,6 +53,7 @@ func TestFleetAuto(t *testing.T) {
 // TestNoRuntime has --store auto meet a host without any: it fails, and names the
 // stores that place the CA all the same.
 func TestNoRuntime(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, testfleet.Hosts(1))
 	h := f.fleet.Host(0)
 	h.Run(`for p in docker dockerd podman buildah skopeo containerd ctr crictl crio nerdctl; do
@@ -69,6 +72,7 @@ for d in /usr/bin /usr/sbin /usr/local/bin /usr/local/sbin; do rm -f $d/$p; done
 // TestFleetLogin logs hosts in to a registry that asks for a password, with sudo that
 // asks for another, and looks for both where no secret may be.
 func TestFleetLogin(t *testing.T) {
+	t.Parallel()
 	const password = "tr0ub4dor-and-3"
 	f := newFleetRun(t, slices.Concat(testfleet.Hosts(1, testfleet.Docker), testfleet.Hosts(1, testfleet.Docker, testfleet.SudoPassword)))
 	f.told(t, password, "user", "add", "alice", "--password-stdin")

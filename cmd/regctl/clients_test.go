@@ -164,6 +164,7 @@ func dockerd(h *testfleet.Host) string { return h.Run("cat /var/run/docker.pid")
 // TestFleetSelfSigned is the heart of the matter: three hosts with a Docker each, a CA
 // that none knows, and a push from one that the others pull, with no restart.
 func TestFleetSelfSigned(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, testfleet.Hosts(3, testfleet.Docker))
 	hosts, before := f.fleet.Hosts(), f.trees()
 	if err := f.pushFrom(hosts[0], "early"); err == nil || !strings.Contains(err.Error(), "x509") {
@@ -241,6 +242,7 @@ func (f fleetRun) times() string {
 // TestFleetDrift has hosts stray in the ways there are; check says how, and
 // trust-clients mends it.
 func TestFleetDrift(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, testfleet.Hosts(4, testfleet.Docker))
 	before := f.trees()
 	f.over(t, 0, "trust-clients", "--store", "docker", "--hosts", f.names()).all(t, 4, "changed", "docker pull")

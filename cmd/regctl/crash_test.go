@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,6 +67,8 @@ func killedInit(t *testing.T, runtime string) {
 // run is one registry of a test's own, driven through the real executable.
 type run struct{ bin, name, dir, port string }
 
+var runs atomic.Int32 // so far: two at once need names of their own
+
 func newRun(t testing.TB, bin, name string) *run {
 	t.Helper()
 	l, err := net.Listen("tcp", ":0")
@@ -73,7 +77,8 @@ func newRun(t testing.TB, bin, name string) *run {
 	}
 	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	_ = l.Close()
-	r := &run{bin, name + "-" + strconv.Itoa(os.Getpid()), filepath.Join(t.TempDir(), "reg"), port}
+	name = fmt.Sprintf("%s-%d-%d", name, os.Getpid(), runs.Add(1))
+	r := &run{bin, name, filepath.Join(t.TempDir(), "reg"), port}
 	t.Cleanup(func() { _ = r.command("destroy", "--yes", "--quiet").Run() })
 	return r
 }

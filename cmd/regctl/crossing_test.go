@@ -24,6 +24,7 @@ func (r *run) mode(t *testing.T, from, to string) {
 // that trust it, which can push before, after, and where a host that cannot be reached
 // has stopped it.
 func TestModeWithClients(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, testfleet.Hosts(3, testfleet.Docker), "--tls", "none")
 	f.dockerOnly()
 	hosts, before := f.fleet.Hosts(), f.trees()
@@ -87,6 +88,7 @@ func (f fleetRun) formIs(t *testing.T, hosts []*testfleet.Host, placed string, t
 // TestKilledCrossing kills apply at random moments of a change between plain HTTP and
 // TLS; the same command again finishes, and no host is left behind.
 func TestKilledCrossing(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, testfleet.Hosts(1, testfleet.Docker), "--tls", "none")
 	f.dockerOnly()
 	f.over(t, 0, "trust-clients", "--hosts", "h0").all(t, 1, "changed", "docker pull")

@@ -108,6 +108,7 @@ func (f fleetRun) stopsAt(t *testing.T, hosts []*testfleet.Host, placed string, 
 // hosts that trust it: the operator's, our own, others of the operator's, and from plain
 // HTTP. At last it moves to another port.
 func TestCAWithClients(t *testing.T) {
+	t.Parallel()
 	first, second, third := newBrought(t), newBrought(t), newBrought(t)
 	f := newFleetRun(t, testfleet.Hosts(2, testfleet.Docker), "--tls", "files", "--cert", first.cert, "--key", first.key, "--ca-cert", first.ca)
 	f.dockerOnly()
@@ -176,6 +177,7 @@ func trustsPublicly(t *testing.T, h *testfleet.Host, name string, root []byte) {
 // system, and come along when it goes over to such a CA and back: by files of the
 // operator's, and by a real ACME server. One whose system has not the CA keeps what it had.
 func TestPublicCAWithClients(t *testing.T) {
+	t.Parallel()
 	ca := testpebble.New(t, testpebble.Options{})
 	bought := newBrought(t)
 	f := newFleetRun(t, testfleet.Hosts(2, testfleet.Docker), "--tls", "files", "--cert", bought.cert, "--key", bought.key)
@@ -232,6 +234,7 @@ func TestPublicCAWithClients(t *testing.T) {
 // operator's, our own, and one that the host's system trusts; the same command again
 // finishes, and at no moment is the host left behind.
 func TestKilledCAChange(t *testing.T) {
+	t.Parallel()
 	own, bought := newBrought(t), newBrought(t)
 	f := newFleetRun(t, testfleet.Hosts(1, testfleet.Docker), "--tls", "files", "--cert", own.cert, "--key", own.key, "--ca-cert", own.ca)
 	f.dockerOnly()
@@ -265,6 +268,7 @@ func TestKilledCAChange(t *testing.T) {
 // TestCAChangeRuntimes has podman and containerd come along: from a CA of the operator's
 // to our own, to one that their systems trust, and back.
 func TestCAChangeRuntimes(t *testing.T) {
+	t.Parallel()
 	own, bought := newBrought(t), newBrought(t)
 	f := newFleetRun(t, slices.Concat(
 		testfleet.Hosts(1, testfleet.Podman),

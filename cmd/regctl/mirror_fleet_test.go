@@ -11,6 +11,7 @@ import (
 // pulls the upstream's images by way of it, Docker beside it is passed over, and
 // where Docker alone is named the host is refused, and told why.
 func TestFleetMirror(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, testfleet.Hosts(1, testfleet.Docker, testfleet.Podman), "--mirror-of", "https://upstream.test")
 	before := f.trees()
 	c := f.over(t, 1, "trust-clients", "--hosts", "h0", "--store", "docker", "--as-mirror")

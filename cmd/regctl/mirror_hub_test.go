@@ -82,6 +82,7 @@ func (h hub) fetched(t *testing.T) int {
 // fetches, none of the others does, and while Docker Hub is away what was pulled is
 // pulled again. Then the mirror's garbage is collected.
 func TestFleetMirrorsDockerHub(t *testing.T) {
+	t.Parallel()
 	bin := build(t)
 	config := testfleet.File("/etc/containerd/config.toml",
 		"version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\n  config_path = \"/etc/containerd/certs.d\"\n")

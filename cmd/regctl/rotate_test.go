@@ -55,6 +55,7 @@ func countOn(h *testfleet.Host, path string) int {
 // OS. A dead one stops it before the switch; what is then on disk and on the hosts works
 // on, and the same command finishes. In the end the hosts are as before it all.
 func TestRotateCA(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, testfleet.Hosts(3, testfleet.Docker))
 	f.freshBundles()
 	hosts, before := f.fleet.Hosts(), f.trees()
@@ -159,6 +160,7 @@ func (r *run) settledDown(t *testing.T) {
 // TestNamesBeyondTheCA adds names that the CA may not sign for: apply has the hosts that
 // trust it come to another one, as rotate-ca does.
 func TestNamesBeyondTheCA(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, testfleet.Hosts(1, testfleet.Docker))
 	f.over(t, 0, "trust-clients", "--store", "docker", "--hosts", "h0").all(t, 1, "changed", "docker pull")
 	yaml, life := filepath.Join(f.dir, "regctl.yaml"), f.life(t)
@@ -185,6 +187,7 @@ func TestNamesBeyondTheCA(t *testing.T) {
 
 // TestRotateExpiredCA replaces a CA that has expired under a host that trusts it.
 func TestRotateExpiredCA(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, testfleet.Hosts(1, testfleet.Docker))
 	c := pki.Config{Hosts: []string{testfleet.RegistryName}, Name: f.name, CertDays: 20, CADays: 30, Now: time.Now().Add(-31 * 24 * time.Hour)}
 	ca, caKey, err := pki.NewCA(c)
@@ -222,6 +225,7 @@ func TestRotateExpiredCA(t *testing.T) {
 
 // TestRotateRuntimes has podman and containerd come to the new CA.
 func TestRotateRuntimes(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, slices.Concat(
 		testfleet.Hosts(1, testfleet.Podman),
 		testfleet.Hosts(1, testfleet.Containerd, testfleet.File("/etc/containerd/config.toml",

@@ -15,6 +15,7 @@ import (
 // At no moment is a pair on disk or in service whose parts do not fit, and in between the
 // client can pull; the same command again finishes.
 func TestKilledRotate(t *testing.T) {
+	t.Parallel()
 	f := newFleetRun(t, testfleet.Hosts(1, testfleet.Docker))
 	f.over(t, 0, "trust-clients", "--store", "docker", "--hosts", "h0").all(t, 1, "changed", "docker pull")
 	start := time.Now()

@@ -50,18 +50,6 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// build makes the static executable that all scripts share.
-func build(t testing.TB) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "regctl")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return bin
-}
-
 func setup(env *testscript.Env, bin string) error {
 	name := fmt.Sprintf("script-%d-%d", os.Getpid(), time.Now().UnixNano()%1e9)
 	env.Setenv("PATH", filepath.Dir(bin)+string(os.PathListSeparator)+os.Getenv("PATH"))

@@ -183,6 +183,7 @@ func (s *swarmRun) become(t *testing.T, within time.Duration, what string, is fu
 // TestSwarm makes registries on three nodes whose kernel has no IPVS. See
 // swarm_trouble_test.go for what is refused, and for what is killed. One swarm serves all.
 func TestSwarm(t *testing.T) {
+	t.Parallel()
 	s := newSwarmRun(t, 2)
 	s.refuses(t)
 	s.killed(t)

@@ -40,20 +40,6 @@ func TestUpgrade(t *testing.T) {
 	})
 }
 
-// buildAs makes the static executable of a package that says it is of that version;
-// more is for the linker.
-func buildAs(t testing.TB, version, pkg string, more ...string) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "regctl")
-	flags := append([]string{"-s -w -X main.version=" + version}, more...)
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", strings.Join(flags, " "), "-o", bin, pkg)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return bin
-}
-
 type upgradeRun struct {
 	*run
 	old, next string
