@@ -137,7 +137,10 @@ func TestKilledApplyAndDestroy(t *testing.T) {
 					t.Errorf("plan, when apply was killed over the configuration: %d\n%s", code, said)
 				}
 			}
-			r.must(t, "apply")
+			said := r.must(t, "apply")
+			if i%2 == 1 && strings.Contains(said, "nothing to do") {
+				t.Errorf("apply that finished another said:\n%s", said)
+			}
 			r.must(t, "status", "--check")
 			if got := r.turn(t); got != strconv.Itoa(i+1) {
 				t.Fatalf("killed after %v: it runs by the configuration of turn %s, not %d", moment, got, i+1)

@@ -138,7 +138,7 @@ func (w *webroot) close() error {
 
 // replaceFile puts a whole file in place at once.
 func replaceFile(path string, data []byte, mode fs.FileMode, uid, gid int) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".regctl-*.tmp")
+	f, err := os.CreateTemp(filepath.Dir(path), fmt.Sprintf(".regctl-%d-*.tmp", os.Getpid()))
 	if err != nil {
 		return err
 	}

@@ -243,8 +243,10 @@ func TestCABreaksDownOnTheWay(t *testing.T) {
 		})
 		leafOf(t, obtain(t, o), s.Root(0), "registry.test")
 		for status, hint := range map[int]string{429: "try again", 500: "not you", 200: "--acme-server"} {
+			var asked atomic.Bool
 			f.set(func(r *http.Request) (int, string) {
 				if endpoint(r) == step {
+					asked.Store(true)
 					return status, "garbage at " + step
 				}
 				return 0, ""
@@ -257,6 +259,9 @@ func TestCABreaksDownOnTheWay(t *testing.T) {
 				text = "HTTP " + strconv.Itoa(status) // it is asked for the header alone
 			}
 			r, err := Obtain(t.Context(), o)
+			for step == "chalZ" && !asked.Load() && err == nil { // told not to, Pebble uses one authorization of a hundred again
+				r, err = Obtain(t.Context(), o)
+			}
 			want(t, err, false, text, hint)
 			if r.KeyPEM != nil || r.Accounts.Reveal() != o.Accounts.Reveal() {
 				t.Errorf("%s: something came of it", step)

@@ -132,11 +132,11 @@ func (a *app) apply(ctx context.Context, r *scenario.Registry, o applyOptions) (
 	}
 	if planned.Empty() {
 		if err := r.Await(ctx); err == nil {
-			return false, nil
+			return r.Finished(), nil
 		}
 		// It may have stopped only now, as a killed restart goes on in the engine.
 		if planned, err = r.Plan(ctx); err != nil || planned.Empty() {
-			return false, firstError(err, r.Await(ctx))
+			return r.Finished(), firstError(err, r.Await(ctx))
 		}
 	}
 	return true, r.Apply(ctx, planned, o.retain)

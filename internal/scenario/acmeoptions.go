@@ -127,7 +127,7 @@ func (o ordered) answering(ctx context.Context, c acme.Challenge) acme.Challenge
 		return c
 	}
 	if _, err := ownEndpoint(o.spec).Chain(ctx); err == nil {
-		c.Control = &acme.Control{Folder: o.place.Dir.Join("serve", "ctl", "acme"), UID: o.place.UID, GID: o.place.GID}
+		c.Control = &acme.Control{Folder: o.place.Dir.ACMEControl(), UID: o.place.UID, GID: o.place.GID}
 	}
 	return c
 }

@@ -65,6 +65,9 @@ func (r *Registry) tellWait() (stop func() bool) {
 	}).Stop
 }
 
+// Finished reports whether Lock found, and finished, what a killed command left.
+func (r *Registry) Finished() bool { return r.finished }
+
 // Unlock lets the next command go on.
 func (r *Registry) Unlock() error { return r.lock.Release() }
 
@@ -85,9 +88,11 @@ func (r *Registry) refresh(ctx context.Context) error {
 		if r.Unfinished() && r.Progress != nil {
 			r.Progress("finishing what a killed command left")
 		}
-		if _, err := statedir.Recover(ctx, r.Dir, r.site.host); err != nil {
+		left, err := statedir.Recover(ctx, r.Dir, r.site.host)
+		if err != nil {
 			return err
 		}
+		r.finished = r.finished || len(left) > 0
 		if now, err = readFile(r.Dir.Spec()); err != nil {
 			return err
 		}

@@ -53,6 +53,7 @@ type Registry struct {
 	aside          bool // the proxy is left aside
 	upgrading      bool // this executable is to take over
 	overtaken      bool // a command that was killed has changed regctl.yaml since Open
+	finished       bool // what a killed command left was finished under this lock
 	learnt         learnt
 	restoring      *Archived // what it is to become; nil of others
 	// keptOnNodes is what could not be taken away from nodes.

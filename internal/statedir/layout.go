@@ -53,6 +53,9 @@ func (d Dir) TokenJWKS() string { return d.Join("serve", "token-jwks.json") }
 // there for the length of a run.
 func (d Dir) Canary() string { return d.Join("serve", "ctl", "canary") }
 
+// ACMEControl is the folder by which the registry is given what a CA asks it for.
+func (d Dir) ACMEControl() string { return d.Join("serve", "ctl", "acme") }
+
 // Readonly has the registry refuse writes while it is there.
 func (d Dir) Readonly() string { return d.Join("serve", "ctl", "readonly") }
 

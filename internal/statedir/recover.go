@@ -23,7 +23,7 @@ import (
 // nothing to recover it does next to nothing. When it fails half-way the journal stays
 // for the next time, but what is done is in the state, so that it can be undone.
 func Recover(ctx context.Context, d Dir, h host.Host) ([]host.Receipt, error) {
-	if err := errors.Join(sweep(d.Clients(), true), sweep(d.Nodes(), true)); err != nil {
+	if err := sweepShared(d); err != nil {
 		return nil, err
 	}
 	p, s, ok, err := unfinished(d)
@@ -53,6 +53,9 @@ func Recover(ctx context.Context, d Dir, h host.Host) ([]host.Receipt, error) {
 // state with what a killed command did counted in. The journal stays; Erase or
 // DropJournal removes it when all is undone.
 func TakeStock(ctx context.Context, d Dir, h host.Host) (State, error) {
+	if err := sweepShared(d); err != nil {
+		return State{}, err
+	}
 	p, s, ok, err := unfinished(d)
 	if err != nil || !ok {
 		return s, err
@@ -195,6 +198,16 @@ func look(ctx context.Context, h host.Host, ref host.Ref) (host.Fact, error) {
 // isPlain is true of things that can be made from the journal alone.
 func isPlain(k host.Kind) bool { return k == host.File || k == host.Dir || k == host.Link }
 
+// sweepShared clears away the temporary files of folders that commands also write to
+// which do not hold the lock.
+func sweepShared(d Dir) error {
+	var errs []error
+	for _, folder := range []string{d.Clients(), d.Nodes(), filepath.Dir(d.Canary()), d.ACMEControl()} {
+		errs = append(errs, sweep(folder, true))
+	}
+	return errors.Join(errs...)
+}
+
 // sweepFolders clears away the temporary files of the batch.
 func sweepFolders(d Dir, ops []host.Op) error {
 	var folders []string
@@ -218,7 +231,7 @@ func sweepFolders(d Dir, ops []host.Op) error {
 }
 
 // tempName is host.TempPattern with its parts: the process that made the file.
-var tempName = regexp.MustCompile(`^\.regctl-([0-9]+)-[0-9a-f]{8}\.tmp$`)
+var tempName = regexp.MustCompile(`^\.regctl-([0-9]+)-[0-9a-f]{1,10}\.tmp$`)
 
 // sweep removes temporary files from a folder. A shared one may have those of
 // another regctl at work, or of another user; they are left.

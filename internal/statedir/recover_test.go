@@ -3,6 +3,7 @@ package statedir
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -113,6 +114,30 @@ func (c counted) Look(_ context.Context, path string) (host.Fact, error) {
 func (c counted) Do(_ context.Context, op host.Op) (host.Fact, error) {
 	c.done[string(op.Action)+" "+op.Path]++
 	return host.Fact{Exists: true, Data: []byte(op.Path)}, c.fail
+}
+
+// What is written beside the lock is swept too, but not what a living process writes.
+func TestRecoverSweeps(t *testing.T) {
+	d := Dir(t.TempDir())
+	h := host.NewLocal(nil)
+	for _, folder := range []string{d.Clients(), d.Nodes(), filepath.Dir(d.Canary()), d.ACMEControl()} {
+		must(t, os.MkdirAll(folder, 0o700))
+		left, busy := filepath.Join(folder, ".regctl-99999999-3021337700.tmp"), filepath.Join(folder, fmt.Sprintf(".regctl-%d-0123abcd.tmp", os.Getpid()))
+		for name, do := range map[string]func() error{
+			"Recover":   func() error { _, err := Recover(t.Context(), d, h); return err },
+			"TakeStock": func() error { _, err := TakeStock(t.Context(), d, h); return err },
+		} {
+			must(t, os.WriteFile(left, nil, 0o600))
+			must(t, os.WriteFile(busy, nil, 0o600))
+			must(t, do())
+			if _, err := os.Stat(left); !os.IsNotExist(err) {
+				t.Errorf("%s left %s: %v", name, left, err)
+			}
+			if _, err := os.Stat(busy); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
 }
 
 // What was to be restarted or reloaded for a file that changed is, whether the killed
