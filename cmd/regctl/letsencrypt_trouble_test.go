@@ -98,7 +98,6 @@ func TestLetsEncryptElsewhere(t *testing.T) {
 	a := newACME(t, newRun(t, build(t), "acme-elsewhere"), ca, "--runtime", "process")
 	a.args = append(a.args, a.http01()...)
 	a.must(t, a.args...)
-	leaf, life, before := a.leaf(t), a.life(t), a.hashes(t)
 	const there = "127.0.0.3"
 	elsewhere, err := net.Listen("tcp", net.JoinHostPort(there, strconv.Itoa(ca.HTTPPort)))
 	if err != nil {
@@ -108,6 +107,8 @@ func TestLetsEncryptElsewhere(t *testing.T) {
 	go func() { _ = other.Serve(elsewhere) }()
 	t.Cleanup(func() { _ = other.Close() })
 	ca.SetAddress("registry.test", there)
+	a.usesUp(t)
+	leaf, life, before := a.leaf(t), a.life(t), a.hashes(t)
 	a.refuses(t, "registry.test", "cert", "renew", "--force")
 	if now := a.leaf(t); now.SerialNumber.Cmp(leaf.SerialNumber) != 0 || a.life(t) != life {
 		t.Error("what is served changed")
@@ -116,6 +117,15 @@ func TestLetsEncryptElsewhere(t *testing.T) {
 		if before[path] != was {
 			t.Errorf("%s changed", path)
 		}
+	}
+}
+
+// usesUp renews where that is to be refused, which may succeed: told not to, Pebble uses one
+// authorization of a hundred again, and asks for no proof.
+func (a *acmeRun) usesUp(t *testing.T) {
+	t.Helper()
+	if err := a.command("cert", "renew", "--force", "--quiet").Run(); err == nil {
+		t.Log("Pebble used an authorization again")
 	}
 }
 
@@ -244,6 +254,7 @@ done
 
 	write(t, script, "#!/bin/sh\necho \"$ZONE says no to $1 $2\" >&2\nexit 1\n")
 	write(t, filepath.Join(a.dir, "secrets", "dns-credentials"), "EXEC_PATH="+script+"\nZONE='the zone'\n")
+	a.usesUp(t)
 	a.refuses(t, "the zone says no to present _acme-challenge.", "cert", "renew", "--force")
 }
 
