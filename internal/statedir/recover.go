@@ -123,21 +123,23 @@ func finish(ctx context.Context, h host.Host, p pending, forward bool) ([]host.R
 	}
 	var receipts []host.Receipt
 	var errs []error
-	changed, heeded := map[host.Ref]bool{}, map[host.Ref]bool{}
+	changed, inUse := map[host.Ref]bool{}, map[host.Ref]bool{}
 	for i, op := range p.Ops {
 		if last[op.Ref] != i {
 			continue
 		}
 		var receipt host.Receipt
 		var err error
-		if forward && !p.Upgrade && heeds(op, changed, heeded) {
-			heeded[op.Ref] = true
+		if forward && !p.Upgrade && heeds(op, changed, inUse) {
+			inUse[op.Ref] = true
 			receipt, err = heedOne(ctx, h, op, originals[op.Ref])
 		} else {
 			wanted := len(op.OnlyIf) == 0 || slices.ContainsFunc(op.OnlyIf, func(ref host.Ref) bool { return changed[ref] })
 			receipt, err = finishOne(ctx, h, op, originals[op.Ref], forward && wanted && isPlain(op.Kind))
 		}
 		changed[op.Ref] = receipt.Changed
+		// What is to read a file that is new may not be there: the next command makes it.
+		inUse[op.Ref] = inUse[op.Ref] || receipt.Changed && isPlain(op.Kind) && originals[op.Ref].Exists
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -148,14 +150,14 @@ func finish(ctx context.Context, h host.Host, p pending, forward bool) ([]host.R
 	return receipts, errors.Join(errs...)
 }
 
-// heeds reports whether an op has something take over what changed: a restart or a
-// reload, and the wait for one that was restarted now.
-func heeds(op host.Op, changed, heeded map[host.Ref]bool) bool {
+// heeds reports whether an op has something take over what changed: a restart; or a
+// reload or a wait, of files that may be in use or of what was restarted now.
+func heeds(op host.Op, changed, inUse map[host.Ref]bool) bool {
 	switch op.Action {
 	case host.Restart:
 		return slices.ContainsFunc(op.OnlyIf, func(ref host.Ref) bool { return changed[ref] })
 	case host.Wait:
-		return slices.ContainsFunc(op.OnlyIf, func(ref host.Ref) bool { return heeded[ref] || changed[ref] && isPlain(ref.Kind) })
+		return slices.ContainsFunc(op.OnlyIf, func(ref host.Ref) bool { return inUse[ref] })
 	}
 	return false
 }

@@ -203,6 +203,28 @@ func TestRecoverRestarts(t *testing.T) {
 	}
 }
 
+// Nothing can have read a file that a killed command made anew, so nobody waits until
+// something does: it may be yet to be made.
+func TestRecoverDoesNotWait(t *testing.T) {
+	d := Dir(filepath.Join(t.TempDir(), "registry"))
+	held(t, d)
+	uid, gid := self()
+	config := host.Ref{Kind: host.File, Path: d.Join("config")}
+	ops := []host.Op{
+		{Ref: config, Action: host.Create, Want: host.Fact{Exists: true, Mode: 0o600, UID: uid, GID: gid}, Before: host.AnyBefore},
+		{Ref: host.Ref{Kind: "answer", Path: "served"}, Action: host.Wait, Before: host.AnyBefore, OnlyIf: []host.Ref{config}},
+	}
+	s, err := LoadState(d)
+	must(t, err)
+	must(t, (&Journal{Dir: d, State: &s}).Begin(ops, host.Facts{}))
+	things := counted{map[string]int{}, nil}
+	_, err = Recover(t.Context(), d, host.NewLocal(map[host.Kind]host.Handler{"answer": things}))
+	must(t, err)
+	if _, err := os.Stat(config.Path); err != nil || len(things.done) > 0 {
+		t.Errorf("%v; it did %v", err, things.done)
+	}
+}
+
 // What cannot be finished now is finished next time, with the same values.
 func TestRecoverFailsHalfWay(t *testing.T) {
 	d := Dir(filepath.Join(t.TempDir(), "registry"))
