@@ -105,9 +105,9 @@ func (r *run) users(t *testing.T) {
 // for no user after it.
 func TestStockUsers(t *testing.T) {
 	testenv.Need(t, "docker")
-	r := newRun(t, build(t), "stockusers")
 	image := enginetest.Name(t, "") + ":3"
 	enginetest.Registry3(t, "", image)
+	r := newRun(t, build(t), "stockusers") // after the image, and so gone before it is
 	r.must(t, "init", "--image", image, "--host", "registry.test", "--port", r.port)
 	r.told(t, "one-phrase", "user", "add", "alice", "--password-stdin")
 	before := r.started(t, "")

@@ -136,14 +136,11 @@ func TestTokensBehindProxy(t *testing.T) {
 // key set, and a stock image with the certificate of its CA.
 func TestOthersTokens(t *testing.T) {
 	testenv.Need(t, "docker")
-	bin := build(t)
-	for kind, flags := range map[string]func(t *testing.T, r *run) []string{
-		"embedded": func(*testing.T, *run) []string { return []string{"--runtime", "process", "--token-jwks"} },
-		"stock": func(t *testing.T, _ *run) []string {
-			image := enginetest.Name(t, "") + ":3"
-			enginetest.Registry3(t, "", image)
-			return []string{"--image", image, "--token-root-ca"}
-		},
+	bin, image := build(t), enginetest.Name(t, "")+":3"
+	enginetest.Registry3(t, "", image)
+	for kind, flags := range map[string][]string{
+		"embedded": {"--runtime", "process", "--token-jwks"},
+		"stock":    {"--image", image, "--token-root-ca"},
 	} {
 		t.Run(kind, func(t *testing.T) {
 			r := newRun(t, bin, "issued-"+kind)
@@ -164,7 +161,7 @@ func TestOthersTokens(t *testing.T) {
 			if err := os.WriteFile(file, keys, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			base := append(append([]string{"init"}, flags(t, r)...), file, "--host", "registry.test", "--port", r.port,
+			base := append(append([]string{"init"}, flags...), file, "--host", "registry.test", "--port", r.port,
 				"--auth", "token", "--token-realm", i.URL, "--token-service", "registry.test", "--token-issuer", "them")
 			r.refusesIssuer(t, i, base)
 			r.must(t, base...)
